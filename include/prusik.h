@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * prusik.h - everything
+ *
+ * One concurrency runtime for C on Linux. Include this, or only the nouns you
+ * use: each header in prusik/ stands alone and is the contract of its noun.
+ */
+#ifndef PRUSIK_H
+#define PRUSIK_H
+
+#include <prusik/arena.h>
+#include <prusik/common.h>
+#include <prusik/condition.h>
+#include <prusik/lock.h>
+#include <prusik/process.h>
+#include <prusik/queue.h>
+
+#endif

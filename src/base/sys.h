@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys - the system calls that the library makes, each returning -errno
+ *
+ * Above this file nobody reads or sets errno. Each wrapper passes prk_sys_gate
+ * first, so that a test can make the Nth call of a kind, or of any, fail
+ * (prk_sys_fail). The gate costs one predictable branch.
+ */
+#ifndef PRK_BASE_SYS_H
+#define PRK_BASE_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+enum prk_sys {
+	PRK_SYS_ANY, /* in prk_sys_fail: whichever call comes Nth */
+	PRK_SYS_OPEN,
+	PRK_SYS_MMAP,
+	PRK_SYS_MADVISE,
+	PRK_SYS_FALLOCATE,
+	PRK_SYS_FTRUNCATE,
+	PRK_SYS_FSTAT,
+	PRK_SYS_MKDIR,
+	PRK_SYS_LINK,
+	PRK_SYS_UNLINK,
+	PRK_SYS_MEMFD,
+	PRK_SYS_PREAD,
+	PRK_SYS_FUTEX_WAITV,
+	PRK_SYS_THREAD, /* starting a helper thread */
+	PRK_SYS_FORK,
+	PRK_SYS_PIDFD_OPEN,
+	PRK_SYS_MALLOC,
+	PRK_SYS_COUNT,
+};
+
+/*
+ * For tests: let the Nth call of this kind from now on (1 = the next) return
+ * -error, once. nth 0 takes that back.
+ */
+void prk_sys_fail(enum prk_sys call, uint32_t nth, int error);
+
+int prk_sys_open(const char *path, int flags, mode_t mode);
+int prk_sys_openat(int dir, const char *path, int flags, mode_t mode);
+int prk_sys_close(int fd);
+int prk_sys_mmap(void **ret_address, size_t length, int prot, int flags, int fd, off_t offset);
+int prk_sys_munmap(void *address, size_t length);
+int prk_sys_madvise(void *address, size_t length, int advice);
+int prk_sys_fallocate(int fd, off_t offset, off_t length);
+int prk_sys_ftruncate(int fd, off_t length);
+int prk_sys_fstat(int fd, struct stat *ret_stat);
+int prk_sys_mkdir(const char *path, mode_t mode);
+/* Give the nameless file fd (O_TMPFILE) the name path in dir; -EEXIST if taken. */
+int prk_sys_link_fd(int fd, int dir, const char *path);
+int prk_sys_unlinkat(int dir, const char *path);
+int prk_sys_memfd(const char *name);
+ssize_t prk_sys_pread(int fd, void *buffer, size_t length, off_t offset);
+int prk_sys_tgkill(pid_t pid, pid_t tid, int signal);
+pid_t prk_sys_gettid(void);
+
+/* The head of the calling thread's robust list, or NULL (see life.c). */
+struct robust_list_head;
+struct robust_list_head *prk_sys_robust_head(void);
+int prk_sys_set_robust_head(struct robust_list_head *head);
+
+/* Process-shared futexes. wake returns how many were woken. */
+int prk_sys_futex_wake(uint32_t *word, int count);
+/* Until *word != value, woken (0), -EAGAIN (it differed), -EINTR, -ETIMEDOUT. deadline absolute. */
+int prk_sys_futex_wait(uint32_t *word, uint32_t value, int64_t deadline);
+
+struct prk_futex {
+	uint32_t *word;
+	uint32_t value;
+};
+#define PRK_WAITV_MAX 128
+/* The same on several words at once: the index of the last one woken, -ENOSYS where it is missing. */
+int prk_sys_futex_waitv(const struct prk_futex *words, unsigned int count, int64_t deadline);
+
+/* fork; 0 in the child. */
+pid_t prk_sys_fork(void);
+int prk_sys_pidfd_open(pid_t pid);
+int prk_sys_pidfd_signal(int pidfd, int signal);
+
+/* A detached thread with all signals blocked and a small stack. */
+int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char *name);
+
+/* Zeroed memory, or NULL. */
+void *prk_sys_calloc(size_t size);
+void prk_sys_free(void *memory);
+
+#endif
