@@ -30,6 +30,6 @@ int prk_wait(uint32_t *word, uint32_t value, uint32_t epoch, int64_t deadline);
 int prk_wake(uint32_t *word, int count);
 
 /* Look this often, pausing, before going to sleep: a sleep costs some 5 us. */
-#define PRK_SPINS 100
+#define PRK_SPINS 128
 
 #endif
