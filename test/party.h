@@ -19,6 +19,8 @@
 
 #include "test.h"
 
+#include "base/life.h"
+
 #include <prusik/common.h>
 #include <pthread.h>
 #include <signal.h>
@@ -93,8 +95,11 @@ static inline struct party *party_start(enum party_kind kind, party_fn *function
 	}
 	p->pid = fork();
 	ck_assert_int_ge(p->pid, 0);
-	if (p->pid == 0)
-		_exit(function(shared, index));
+	if (p->pid == 0) {
+		int r = function(shared, index);
+		prk_leave(); /* as exit() does; _exit counts as a death */
+		_exit(r);
+	}
 	return p;
 }
 
@@ -132,6 +137,16 @@ static inline void pause_ms(int ms)
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 
 	nanosleep(&ts, NULL);
+}
+
+/*
+ * Bury those who ended in earlier cases, so that nobody is woken on their account
+ * in this one.
+ */
+static inline void party_quiet(void)
+{
+	ck_assert_int_eq(prk_joined(), 0);
+	prk_sweep();
 }
 
 /* A word that parties wait on by looking: for the tests' own order of events. */

@@ -103,11 +103,12 @@ TEST(too_small_a_buffer_leaves_it_first)
 TEST(batches)
 {
 	struct prusik_queue *queue = new_queue(THREADS, 4, 8);
+	static char letters[] = "abcdef";
 	char out[6][8];
 	struct iovec in[6], to[6];
 
 	for (int i = 0; i < 6; i++) {
-		in[i] = (struct iovec){ (char[][2]){ "a", "b", "c", "d", "e", "f" }[i], 1 };
+		in[i] = (struct iovec){ &letters[i], 1 };
 		to[i] = (struct iovec){ out[i], 8 };
 	}
 	ck_assert_int_eq(prusik_queue_put_many(queue, in, 6, PRUSIK_NOW), 4);
