@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The handle of a child. May be used by all threads of the parent. */
 struct prusik_process;
@@ -91,6 +92,7 @@ int prusik_process_sentinel(const struct prusik_process *process);
  */
 void prusik_process_free(struct prusik_process *process);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
