@@ -457,8 +457,8 @@ TEST(hostile_bytes)
 		bytes[i] = 0xff;
 		body->put_lock.word = body->get_lock.word = 0x3fff;
 		prk_queue_valid(queue);
-		(void)prusik_queue_put(queue, "x", 1, PRUSIK_NOW);
-		(void)prusik_queue_get(queue, text, sizeof text, PRUSIK_NOW);
+		ck_assert_int_le(prusik_queue_put(queue, "x", 1, PRUSIK_NOW), 0);
+		ck_assert_int_le(prusik_queue_get(queue, text, sizeof text, PRUSIK_NOW), 64);
 		if (prusik_queue_take(queue, &lease, PRUSIK_NOW) == 0)
 			(void)prusik_queue_done(queue, &lease);
 		lease = (struct prusik_lease){ .node = UINT32_MAX, .ticket = 5, .attempt = 1 };
