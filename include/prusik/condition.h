@@ -14,8 +14,8 @@
  * kill -9: a notifier that dies between changing the predicate and notifying,
  * and a waiter that dies with the wake-up in its hands, leave nobody asleep:
  * every death in the domain wakes the waiters, who look at the predicate again.
- * So wake-ups without a notify happen, but only after a death. notify never
- * waits for the ones it woke.
+ * So a wait may end without a notify meant for it, as everywhere with conditions.
+ * notify never waits for the ones it woke.
  */
 #ifndef PRUSIK_CONDITION_H
 #define PRUSIK_CONDITION_H

@@ -98,4 +98,10 @@ static inline void prk_pause(void)
 #endif
 }
 
+static inline void prk_pause_for(int times)
+{
+	while (times-- > 0)
+		prk_pause();
+}
+
 #endif

@@ -266,6 +266,17 @@ int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char 
 	return -r;
 }
 
+int prk_sys_zeroed(void **ret_memory, size_t size)
+{
+	return prk_sys_mmap(ret_memory, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+void prk_sys_zeroed_free(void *memory, size_t size)
+{
+	prk_sys_munmap(memory, size);
+}
+
 void *prk_sys_calloc(size_t size)
 {
 	return prk_sys_gate(PRK_SYS_MALLOC) ? NULL : calloc(1, size);

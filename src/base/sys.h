@@ -85,6 +85,10 @@ int prk_sys_pidfd_signal(int pidfd, int signal);
 /* A detached thread with all signals blocked and a small stack. */
 int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char *name);
 
+/* Zeroed private pages, untouched until used. */
+int prk_sys_zeroed(void **ret_memory, size_t size);
+void prk_sys_zeroed_free(void *memory, size_t size);
+
 /* Zeroed memory, or NULL. */
 void *prk_sys_calloc(size_t size);
 void prk_sys_free(void *memory);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * domain - find and open the directory and the life table of this user
+ *
+ * The table is made as a nameless file and gets its name when it is whole, so
+ * nobody ever sees half of one, and a maker that is killed leaves nothing.
+ */
+#include "base/life.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define LIFE_FILE "life"
+#define LIFE_BYTES(slots) (sizeof(struct prk_life) + (size_t)(slots) * sizeof(struct prk_slot))
+
+_Static_assert(sizeof(struct prk_slot) == 64, "a slot is one cache line");
+_Static_assert(offsetof(struct prk_slot, life) == 0 && offsetof(struct prk_slot, prev) == 24 &&
+		       offsetof(struct prk_slot, next) == 32,
+	       "as in glibc's mutex: the word 32 bytes before the link, prev just before it");
+_Static_assert(sizeof(struct prk_life) == 4096, "slots begin on a page");
+_Static_assert(offsetof(struct prk_life, epoch) == 64 && offsetof(struct prk_life, bell) == 128,
+	       "epoch and bell have cache lines of their own");
+
+struct prk_life *prk_life;
+static uint32_t life_file; /* its descriptor + 1; 0 until it is known */
+
+static uint32_t life_signature(void)
+{
+	return (uint32_t)(sizeof(struct prk_slot) | offsetof(struct prk_slot, prev) << 8 |
+			  offsetof(struct prk_life, bell) << 16) ^
+	       PRK_SLOT_BITS << 26;
+}
+
+static int check_directory(int fd)
+{
+	struct stat st;
+	int r = prk_sys_fstat(fd, &st);
+
+	if (r < 0)
+		return r;
+	return st.st_uid == geteuid() && (st.st_mode & 077) == 0 ? 0 : -EPERM;
+}
+
+int prk_domain_directory(void)
+{
+	const char *given = getenv("PRUSIK_DIR");
+	char standard[64];
+
+	if (!given || !*given) {
+		snprintf(standard, sizeof standard, "/dev/shm/prusik-%u", (unsigned int)geteuid());
+		given = standard;
+	}
+	int r = prk_sys_mkdir(given, 0700);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	int fd = prk_sys_open(given, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	r = check_directory(fd);
+	if (r == 0)
+		return fd;
+	prk_sys_close(fd);
+	return r;
+}
+
+/* A whole life table in a nameless file. Returns its descriptor. */
+static int make_file(int dir)
+{
+	int fd = prk_sys_openat(dir, ".", O_RDWR | O_TMPFILE, 0600);
+	if (fd < 0)
+		return fd;
+	struct prk_life fresh = {
+		.magic = PRK_LIFE_MAGIC,
+		.version = PRK_LIFE_VERSION,
+		.signature = life_signature(),
+		.cursor = 1,
+		.top = PRK_SLOTS_UNGUARDED,
+	};
+	int r = prk_sys_fallocate(fd, 0, LIFE_BYTES(PRK_SLOTS_UNGUARDED));
+	if (r == 0 && getrandom(&fresh.domain, sizeof fresh.domain, 0) != sizeof fresh.domain)
+		r = -EIO;
+	if (r == 0 && pwrite(fd, &fresh, sizeof fresh, 0) != sizeof fresh)
+		r = -EIO;
+	if (r == 0)
+		r = prk_sys_link_fd(fd, dir, LIFE_FILE);
+	if (r == 0)
+		return fd;
+	prk_sys_close(fd);
+	return r;
+}
+
+static int check_file(int fd)
+{
+	struct prk_life head;
+	struct stat st;
+	int r = prk_sys_fstat(fd, &st);
+
+	if (r < 0)
+		return r;
+	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof head)
+		return -EPROTO;
+	if (st.st_uid != geteuid())
+		return -EPERM;
+	ssize_t n = prk_sys_pread(fd, &head, sizeof head, 0);
+	if (n < 0)
+		return (int)n;
+	bool ours = n == sizeof head && head.magic == PRK_LIFE_MAGIC && head.version == PRK_LIFE_VERSION &&
+		    head.signature == life_signature() && head.top >= PRK_SLOTS_UNGUARDED &&
+		    head.top <= PRK_SLOTS_MAX && st.st_size >= (off_t)LIFE_BYTES(head.top);
+	return ours ? 0 : -EPROTO;
+}
+
+static int open_file(int dir)
+{
+	for (;;) {
+		int fd = prk_sys_openat(dir, LIFE_FILE, O_RDWR | O_NOFOLLOW, 0);
+		if (fd == -ENOENT) {
+			fd = make_file(dir);
+			if (fd == -EEXIST) /* somebody was faster */
+				continue;
+		}
+		if (fd < 0)
+			return fd;
+		int r = check_file(fd);
+		if (r == 0)
+			return fd;
+		prk_sys_close(fd);
+		return r;
+	}
+}
+
+/* Several threads may come here at once: the first to publish its mapping wins. */
+static int publish(int fd)
+{
+	void *mapping, *none = NULL;
+	int r = prk_sys_mmap(&mapping, LIFE_BYTES(PRK_SLOTS_MAX), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			     0);
+	if (r < 0)
+		return r;
+	/* rel [prk_life]: the table is whole; pairs with the acq in prk_life_open */
+	if (prk_cas_ptr_acqrel((void **)&prk_life, &none, mapping)) {
+		/* rel [life_file]: pairs with the acq in prk_life_grow */
+		prk_store32_rel(&life_file, (uint32_t)fd + 1);
+		return 0;
+	}
+	prk_sys_munmap(mapping, LIFE_BYTES(PRK_SLOTS_MAX));
+	return -EEXIST;
+}
+
+int prk_life_open(void)
+{
+	/* acq [prk_life]: pairs with the CAS in publish */
+	if (prk_load_ptr_acq((void *const *)&prk_life))
+		return 0;
+	int dir = prk_domain_directory();
+	if (dir < 0)
+		return dir;
+	int fd = open_file(dir);
+	prk_sys_close(dir);
+	if (fd < 0)
+		return fd;
+	int r = publish(fd);
+	if (r < 0)
+		prk_sys_close(fd);
+	return r == -EEXIST ? 0 : r;
+}
+
+uint64_t prk_domain(void)
+{
+	return prk_life->domain;
+}
+
+int prk_life_grow(uint32_t top)
+{
+	if (top >= PRK_SLOTS_MAX)
+		return -ENOSPC;
+	/* acq [life_file]: pairs with the rel in publish, one instruction after the table's own */
+	uint32_t file = prk_load32_acq(&life_file);
+	if (file == 0)
+		return -EAGAIN;
+	uint32_t wanted = top * 2 < PRK_SLOTS_MAX ? top * 2 : PRK_SLOTS_MAX;
+	int r = prk_sys_fallocate((int)file - 1, 0, LIFE_BYTES(wanted));
+
+	/* rel [life.top]: the memory is there; pairs with the acq in prk_dead and prk_sweep */
+	if (r == 0)
+		prk_cas32_acqrel(&prk_life->top, &top, wanted);
+	return r;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wait - the one place where a participant sleeps
+ *
+ *	for (;;) {
+ *		uint32_t epoch = prk_epoch();            // first
+ *		uint32_t seen = load(word);              // then look, also at owners' lives
+ *		if (what I wait for is so)
+ *			return take it;
+ *		int r = prk_wait(&word, seen, epoch, deadline);
+ *		if (r < 0)
+ *			return r;
+ *	}
+ *
+ * Whoever changes what others wait for changes the word, then calls prk_wake.
+ * State carries the truth, the wake is a hint: who wakes looks again.
+ */
+#ifndef PRK_BASE_WAIT_H
+#define PRK_BASE_WAIT_H
+
+#include <stdint.h>
+
+/*
+ * Sleep while *word == value and the epoch is as given. 0: look again (woken, a
+ * death, a signal, or no reason at all); -ETIMEDOUT: deadline passed.
+ */
+int prk_wait(uint32_t *word, uint32_t value, uint32_t epoch, int64_t deadline);
+
+/* Wake up to count of those who sleep on word; how many were. */
+int prk_wake(uint32_t *word, int count);
+
+/* Look this often, pausing, before going to sleep: a sleep costs some 5 us. */
+#define PRK_SPINS 128
+
+#endif

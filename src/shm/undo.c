@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "shm/undo.h"
+
+static bool inside(const char *word, uint64_t size, const char *low, const char *high)
+{
+	return word >= low && word <= high && (uint64_t)(high - word) >= size &&
+	       (uintptr_t)word % size == 0;
+}
+
+bool prk_undo_rollback(struct prk_undo *log, void *low, void *high)
+{
+	uint32_t n = log->count;
+
+	for (; n > 0 && n <= PRK_UNDO_MAX; n--) {
+		int64_t distance = log->entry[n - 1].distance;
+		int64_t narrow = distance & 1;
+		/* As a number: a hostile distance must not be pointer arithmetic. */
+		char *word = (char *)((uintptr_t)log + (uintptr_t)(distance - narrow));
+		if (!inside(word, narrow ? 4 : 8, low, high))
+			break;
+		if (narrow)
+			prk_store32_rlx((uint32_t *)(void *)word, (uint32_t)log->entry[n - 1].old); /* R1 */
+		else
+			prk_store64_rlx((uint64_t *)(void *)word, log->entry[n - 1].old); /* R1 */
+		prk_barrier();
+		prk_store32_rlx(&log->count, n - 1); /* R2 */
+		prk_barrier();
+	}
+	prk_undo_commit(log);
+	return n == 0;
+}
