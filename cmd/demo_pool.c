@@ -78,8 +78,9 @@ static int put_result(struct pool *pool, const struct prusik_lease *lease)
 	const struct job *job = lease->data;
 	struct result result = { .job = *job, .attempt = lease->attempt };
 
-	result.trouble = demo_count_piece(&pool->files->file[job->file], demo_path(pool->files, job->file),
-					  job->offset, job->length, &result.count);
+	result.trouble =
+		demo_count_piece(&pool->files->file[job->file], demo_path(pool->files, job->file),
+				 job->offset, job->length, &result.count);
 	return prusik_queue_put(pool->results, &result, sizeof result, PRUSIK_FOREVER);
 }
 
@@ -104,7 +105,8 @@ static int be_worker(void *argument)
 
 static int start_worker(struct pool *pool, unsigned int i)
 {
-	static const struct prusik_process_options options = { .name = "prusik-worker", .dies_with_parent = 1 };
+	static const struct prusik_process_options options = { .name = "prusik-worker",
+							       .dies_with_parent = 1 };
 	int r = prusik_process_start(be_worker, pool, &options, &pool->worker[i]);
 
 	if (r == 0) {
@@ -113,7 +115,8 @@ static int start_worker(struct pool *pool, unsigned int i)
 		return CMD_OK;
 	}
 	progress_clear(&pool->progress);
-	demo_complain("cannot start worker %u of %u: %s", i + 1, pool->options->workers, prusik_strerror(r));
+	demo_complain("cannot start worker %u of %u: %s", i + 1, pool->options->workers,
+		      prusik_strerror(r));
 	return CMD_OBJECT;
 }
 
@@ -141,7 +144,8 @@ static int bury(struct pool *pool, unsigned int i)
 /* Somebody may kill workers with his own hands: that is what this is about. */
 static int is_killed(int code)
 {
-	return code == -SIGKILL || code == -SIGTERM || code == -SIGINT || code == -SIGHUP || code == -SIGQUIT;
+	return code == -SIGKILL || code == -SIGTERM || code == -SIGINT || code == -SIGHUP ||
+	       code == -SIGQUIT;
 }
 
 static int replace(struct pool *pool, unsigned int i)
@@ -203,8 +207,8 @@ static void show_progress(struct pool *pool)
 		done = ((double)report->passes + pass) / pool->options->passes;
 	else if (!pool->options->kill_every)
 		done = pass;
-	snprintf(text, sizeof text, "pass %llu, %llu workers killed", (unsigned long long)report->passes + 1,
-		 (unsigned long long)report->killed);
+	snprintf(text, sizeof text, "pass %llu, %llu workers killed",
+		 (unsigned long long)report->passes + 1, (unsigned long long)report->killed);
 	progress_draw(&pool->progress, done, text);
 }
 
@@ -286,7 +290,8 @@ static int check_result(struct pool *pool, const struct result *result, int64_t 
 {
 	const struct job *job = &result->job;
 
-	if (length != sizeof *result || job->number >= pool->job_count || job->file >= pool->files->count) {
+	if (length != sizeof *result || job->number >= pool->job_count ||
+	    job->file >= pool->files->count) {
 		demo_complain("a result is not what a worker puts");
 		return CMD_OBJECT;
 	}
@@ -400,7 +405,8 @@ static int is_enough(const struct pool *pool)
 		return 0;
 	if (pool->options->passes)
 		return report->passes >= pool->options->passes;
-	return pool->job_count == 0 || pool->options->kill_every == 0 || report->killed >= DEMO_KILLS;
+	return pool->job_count == 0 || pool->options->kill_every == 0 ||
+	       report->killed >= DEMO_KILLS;
 }
 
 static int run_passes(struct pool *pool)
@@ -436,7 +442,8 @@ static void raise_file_limit(unsigned int workers)
 static int make_queues(struct pool *pool)
 {
 	struct prusik_queue_options jobs = { .capacity = CAPACITY, .item_max = sizeof(struct job) };
-	struct prusik_queue_options results = { .capacity = CAPACITY, .item_max = sizeof(struct result) };
+	struct prusik_queue_options results = { .capacity = CAPACITY,
+						.item_max = sizeof(struct result) };
 	uint64_t size = prusik_queue_size(&jobs) + prusik_queue_size(&results) + 65536;
 	int r = prusik_arena_create(NULL, size, &pool->arena);
 
@@ -453,8 +460,8 @@ static void complain_of_queues(int r)
 	char standard[64];
 
 	snprintf(standard, sizeof standard, "/dev/shm/prusik-%u", (unsigned int)geteuid());
-	demo_complain("cannot make the queues (domain %s): %s", demo_shown(given && *given ? given : standard),
-		      prusik_strerror(r));
+	demo_complain("cannot make the queues (domain %s): %s",
+		      demo_shown(given && *given ? given : standard), prusik_strerror(r));
 }
 
 static int set_up(struct pool *pool)

@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The handle of a child. May be used by all threads of the parent. */
 struct prusik_process;
@@ -29,7 +30,8 @@ struct prusik_process;
 /* Zero means default. */
 struct prusik_process_options {
 	const char *name; /* at most 15 bytes go to the kernel too; default: the parent's */
-	uint32_t dies_with_parent; /* not 0: the child is killed when the program that started it ends */
+	uint32_t
+		dies_with_parent; /* not 0: the child is killed when the program that started it ends */
 	uint32_t reserved;
 };
 
@@ -106,6 +108,7 @@ int prusik_process_sentinel(const struct prusik_process *process);
  */
 void prusik_process_free(struct prusik_process *process);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
