@@ -2,10 +2,11 @@
 /*
  * demo - what the files of `prusik demo` share
  *
- * demo.c        the command line, the order of things, the table
- * demo_files.c  the table of files, made once before any worker is forked
- * demo_count.c  counting a file, or a piece of one
- * demo_pool.c   workers, the killing of workers, and what becomes of their jobs
+ * demo.c          the command line, the order of things, the table
+ * demo_files.c    the table of files, made once before any worker is forked
+ * demo_count.c    counting a file, or a piece of one
+ * demo_pool.c     feeding the workers, and collecting what they found
+ * demo_workers.c  being a worker; starting and killing workers
  */
 #ifndef CMD_DEMO_H
 #define CMD_DEMO_H
