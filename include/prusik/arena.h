@@ -19,7 +19,10 @@
  *
  * A named arena is a file in the domain's directory. It appears whole or not at
  * all, and stays until prusik_arena_unlink. An anonymous one lives as long as a
- * process has it.
+ * process has it; its memory is of the same file system.
+ *
+ * Each call that takes an arena may also return -EPROTO: its bytes are corrupt, and
+ * nothing was changed; or a cause for which the domain could not be joined (common.h).
  */
 #ifndef PRUSIK_ARENA_H
 #define PRUSIK_ARENA_H
@@ -40,10 +43,10 @@ struct prusik_arena;
 /* What prusik_arena_stats tells, in bytes. size = header + used + free. */
 struct prusik_arena_stats {
 	uint64_t size;      /* of the whole segment */
-	uint64_t used;      /* in blocks that are linked, their headers included */
+	uint64_t used;      /* in blocks that are linked or about to be, their headers included */
 	uint64_t free;      /* could still be allocated, in blocks of some size */
 	uint64_t largest;   /* the longest block that could be allocated now */
-	uint64_t blocks;    /* that are linked */
+	uint64_t blocks;    /* that used counts */
 };
 
 /*
@@ -90,7 +93,7 @@ int prusik_arena_unlink(const char *name);
  * prusik_arena_root - the link that goes by this name
  *
  * Makes it (holding 0) when there is none. *ret_link stays valid as long as the
- * handle. Roots are never removed; there may be 64.
+ * handle. Roots are never removed; there may be 64. Names as of prusik_arena_create.
  * Returns 0, PRUSIK_RECOVERED (the same; a holder of the arena's lock had died),
  * -EINVAL, -ENAMETOOLONG, or -ENOSPC when all 64 are taken.
  */
@@ -107,6 +110,7 @@ int prusik_arena_root(struct prusik_arena *arena, const char *name,
  *   -ENOSPC  no room left
  *   -EINVAL  size 0, link not in the arena or misaligned (8 bytes)
  *   -EEXIST  *link is not 0
+ * A block takes 32 bytes more than its size, rounded up to a multiple of 64.
  * Killed inside: *link is 0 and nothing is used, or *link is the block.
  * Context: threads; not signal handlers.
  */

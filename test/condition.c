@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "party.h"
+
+#include <errno.h>
+#include <prusik/condition.h>
+
+struct box {
+	struct prusik_lock lock;
+	struct prusik_condition changed;
+	int filled, taken, waiting, woken, ready;
+};
+
+static int is_filled(void *arg)
+{
+	return ((struct box *)arg)->filled;
+}
+
+TEST(misuse)
+{
+	struct box box = { 0 };
+
+	ck_assert_int_eq(prusik_condition_wait(&box.changed, &box.lock, PRUSIK_NOW), -EPERM);
+	ck_assert_int_eq(prusik_condition_notify(&box.changed, &box.lock, 1), -EPERM);
+	ck_assert_int_eq(prusik_condition_notify_all(&box.changed, &box.lock), -EPERM);
+	ck_assert_int_eq(prusik_condition_wait_for(&box.changed, &box.lock, is_filled, &box, PRUSIK_NOW), -EPERM);
+	ck_assert_int_eq(prusik_lock_acquire(&box.lock, PRUSIK_FOREVER), 0);
+	ck_assert_int_eq(prusik_condition_wait(NULL, &box.lock, PRUSIK_NOW), -EINVAL);
+	ck_assert_int_eq(prusik_condition_wait(&box.changed, NULL, PRUSIK_NOW), -EINVAL);
+	ck_assert_int_eq(prusik_condition_notify(NULL, &box.lock, 1), -EINVAL);
+	ck_assert_int_eq(prusik_condition_wait_for(&box.changed, &box.lock, NULL, &box, PRUSIK_NOW), -EINVAL);
+	ck_assert_int_eq(prusik_condition_notify(&box.changed, &box.lock, 0), 0);
+	ck_assert_int_eq(prusik_condition_notify_all(&box.changed, &box.lock), 0);
+	ck_assert_uint_eq(box.changed.word, 0);
+	ck_assert_int_eq(prusik_lock_release(&box.lock), 0);
+}
+
+TEST(times_out_holding_the_lock)
+{
+	struct box box = { 0 };
+
+	party_quiet();
+	ck_assert_int_eq(prusik_lock_acquire(&box.lock, PRUSIK_FOREVER), 0);
+	int64_t begin = prusik_now();
+	ck_assert_int_eq(prusik_condition_wait(&box.changed, &box.lock, prusik_in_ms(30)), -ETIMEDOUT);
+	ck_assert_int_ge(prusik_now() - begin, 30000000);
+	ck_assert_int_eq(prusik_condition_wait(&box.changed, &box.lock, PRUSIK_NOW), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_condition_wait_for(&box.changed, &box.lock, is_filled, &box, prusik_in_ms(10)),
+			 -ETIMEDOUT);
+	box.filled = 1;
+	ck_assert_int_eq(prusik_condition_wait_for(&box.changed, &box.lock, is_filled, &box, PRUSIK_NOW), 0);
+	ck_assert_int_eq(prusik_lock_release(&box.lock), 0);
+}
+
+/* One after the other fills and takes: nothing is lost either way. */
+static int exchange(void *shared, int index)
+{
+	struct box *box = shared;
+
+	for (int i = 0; i < 3000; i++) {
+		PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+		while (box->filled == index % 2)
+			PARTY_CHECK(prusik_condition_wait(&box->changed, &box->lock, PRUSIK_FOREVER) == 0);
+		box->filled = index % 2;
+		box->taken++;
+		PARTY_CHECK(prusik_condition_notify_all(&box->changed, &box->lock) == 0);
+		PARTY_CHECK(prusik_lock_release(&box->lock) == 0);
+	}
+	return 0;
+}
+
+static void producer_and_consumer(enum party_kind kind)
+{
+	struct box *box = party_memory(kind, sizeof *box);
+
+	party_run(kind, 4, exchange, box);
+	ck_assert_int_eq(box->taken, 4 * 3000);
+}
+BOTH(producer_and_consumer)
+
+static int wait_once(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+	box->waiting++;
+	PARTY_CHECK(prusik_condition_wait(&box->changed, &box->lock, PRUSIK_FOREVER) == 0);
+	box->woken++;
+	PARTY_CHECK(prusik_lock_release(&box->lock) == 0);
+	return 0;
+}
+
+static int under_lock(struct box *box, const int *word)
+{
+	ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER), 0);
+	int value = *word;
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+	return value;
+}
+
+static void notify(struct box *box, uint32_t n)
+{
+	ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER), 0);
+	ck_assert_int_eq(prusik_condition_notify(&box->changed, &box->lock, n), 0);
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+}
+
+/* As CPython's test_notify: so many are woken as were called, and no more. */
+static void wakes_as_many(enum party_kind kind)
+{
+	struct box *box = party_memory(kind, sizeof *box);
+	struct party *all[6];
+
+	party_quiet();
+	for (int i = 0; i < 6; i++)
+		all[i] = party_start(kind, wait_once, box, i);
+	while (under_lock(box, &box->waiting) < 6)
+		pause_ms(1);
+	pause_ms(30);
+	static const struct {
+		uint32_t n;
+		int sum;
+	} steps[] = { { 1, 1 }, { 2, 3 }, { UINT32_MAX, 6 } };
+	for (int s = 0; s < 3; s++) {
+		notify(box, steps[s].n);
+		while (under_lock(box, &box->woken) < steps[s].sum)
+			pause_ms(1);
+		pause_ms(30);
+		ck_assert_int_eq(under_lock(box, &box->woken), steps[s].sum);
+	}
+	for (int i = 0; i < 6; i++)
+		ck_assert_int_eq(party_join(all[i]), 0);
+}
+BOTH(wakes_as_many)
+
+static int fill_and_die(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+	box->filled = 1;
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static int wait_filled(void *shared, int index)
+{
+	struct box *box = shared;
+	int recovered = 0, r;
+
+	(void)index;
+	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+	box->waiting++;
+	while (!box->filled) {
+		r = prusik_condition_wait(&box->changed, &box->lock, PRUSIK_FOREVER);
+		PARTY_CHECK(r >= 0);
+		recovered += r;
+	}
+	box->woken += recovered;
+	PARTY_CHECK(prusik_lock_release(&box->lock) == 0);
+	return 0;
+}
+
+TEST(notifier_killed_before_the_notify)
+{
+	struct box *box = party_memory(PROCESSES, sizeof *box);
+	struct party *first = party_start(PROCESSES, wait_filled, box, 0);
+	struct party *second = party_start(PROCESSES, wait_filled, box, 1);
+
+	while (under_lock(box, &box->waiting) < 2)
+		pause_ms(1);
+	pause_ms(20);
+	ck_assert_int_eq(party_join(party_start(PROCESSES, fill_and_die, box, 0)), -SIGKILL);
+	ck_assert_int_eq(party_join(first), 0);
+	ck_assert_int_eq(party_join(second), 0);
+	ck_assert_int_eq(box->woken, 1); /* told once */
+}
+
+static int wait_for_told(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+	party_say(&box->waiting, 1);
+	PARTY_CHECK(prusik_condition_wait_for(&box->changed, &box->lock, is_filled, box, PRUSIK_FOREVER) ==
+		    PRUSIK_RECOVERED);
+	PARTY_CHECK(!box->filled);
+	return 0;
+}
+
+static int die_holding(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+TEST(wait_for_tells_of_a_death)
+{
+	struct box *box = party_memory(PROCESSES, sizeof *box);
+	struct party *waiter = party_start(PROCESSES, wait_for_told, box, 0);
+
+	party_await(&box->waiting, 1);
+	pause_ms(20);
+	ck_assert_int_eq(party_join(party_start(PROCESSES, die_holding, box, 0)), -SIGKILL);
+	ck_assert_int_eq(party_join(waiter), 0);
+}
