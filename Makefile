@@ -40,11 +40,12 @@ kill:
 	@$(MAKE) --no-print-directory configured
 	@meson test -C $(B) --suite kill --print-errorlogs $(ARGS)
 
+# Arguments for the harness: make bench ARGS='--quick queue'
 bench:
 	@$(SETUP) core bench
 	@$(MAKE) --no-print-directory $(B)/build.ninja
-	@meson configure $(B) -Dbench=enabled
-	@meson test -C $(B) --benchmark --verbose $(ARGS)
+	@ninja -C $(B) bench/prusik-bench
+	@$(B)/bench/prusik-bench $(ARGS)
 
 # A build directory made before Check was there does not know its tests.
 configured: $(B)/build.ninja
