@@ -132,11 +132,30 @@ static void **back_of(struct robust_list *link)
 	return (void **)link - 1;
 }
 
+/* For a thread whose libc has given the kernel no list: a child of a bare clone(). */
+static __thread struct {
+	void *back;
+	struct robust_list_head head;
+} own_list;
+
+static struct robust_list_head *own_head(void)
+{
+	struct robust_list_head *head = &own_list.head;
+
+	head->list.next = &head->list;
+	own_list.back = &head->list;
+	head->futex_offset = ROBUST_OFFSET;
+	head->list_op_pending = NULL;
+	return prk_sys_set_robust_head(head) == 0 ? head : NULL;
+}
+
 static struct robust_list_head *robust_head(void)
 {
 	struct robust_list_head *head = prk_sys_robust_head();
 
-	return head && head->futex_offset == ROBUST_OFFSET ? head : NULL;
+	if (!head)
+		return own_head();
+	return head->futex_offset == ROBUST_OFFSET ? head : NULL;
 }
 
 static void set_pending(struct robust_list_head *head, struct prk_slot *slot)
@@ -191,6 +210,12 @@ void prk_ring(void)
 	prk_sys_futex_wake(&prk_life->bell, INT_MAX);
 }
 
+void prk_raise_epoch(void)
+{
+	prk_add32_acqrel(&prk_life->epoch, 1); /* B1, rel [life.epoch]: pairs with prk_epoch */
+	prk_sys_futex_wake(&prk_life->epoch, INT_MAX); /* B2 */
+}
+
 /*
  * B1 epoch raised, B2 sleepers woken, B3 LIVE cleared, B4 bell rung. Killed before
  * B3: the slot is still DIED and LIVE, the next sweep does it all again. A
@@ -198,10 +223,8 @@ void prk_ring(void)
  */
 void prk_bury(struct prk_slot *slot, uint32_t tag)
 {
-	if (prk_load32_rlx(&slot->kind) != PRK_SLOT_SENTINEL) {
-		prk_add32_acqrel(&prk_life->epoch, 1); /* B1, rel [life.epoch] */
-		prk_sys_futex_wake(&prk_life->epoch, INT_MAX); /* B2 */
-	}
+	if (prk_load32_rlx(&slot->kind) != PRK_SLOT_SENTINEL)
+		prk_raise_epoch();
 	/* B3, rel [slot.tag]: pairs with prk_dead and claim */
 	prk_cas32_acqrel(&slot->tag, &tag, (tag & ~PRK_TAG_LIVE) + 2);
 	prk_ring(); /* B4 */

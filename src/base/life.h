@@ -170,6 +170,9 @@ int prk_sweep(void);
 /* The occupant of a slot, LIVE with that tag, is dead: raise the epoch, free the slot. */
 void prk_bury(struct prk_slot *slot, uint32_t tag);
 
+/* Make everybody who waits look again. */
+void prk_raise_epoch(void);
+
 /* Make the sentinels look again. */
 void prk_ring(void);
 

@@ -170,20 +170,22 @@ static void *sentinel(void *unused)
 		prk_store32_rlx(&prk_process->sentinel_id, 0);
 		prk_leave();
 	}
-	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_NONE); /* rel [process.sentinel] */
+	/* Those who wait already rely on this thread: they must look, and go on by themselves. */
+	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_FAILED); /* rel [process.sentinel] */
+	prk_raise_epoch();
 	return NULL;
 }
 
 bool prk_sentinel_start(void)
 {
-	uint32_t none = PRK_SENTINEL_NONE;
+	uint32_t state = prk_load32_acq(&prk_process->sentinel); /* acq [process.sentinel] */
 
-	if (prk_load32_acq(&prk_process->sentinel) == PRK_SENTINEL_STARTED) /* acq [process.sentinel] */
-		return true;
-	if (!prk_cas32_acqrel(&prk_process->sentinel, &none, PRK_SENTINEL_STARTED))
+	if (state != PRK_SENTINEL_NONE)
+		return state == PRK_SENTINEL_STARTED;
+	if (!prk_cas32_acqrel(&prk_process->sentinel, &state, PRK_SENTINEL_STARTED))
 		return true;
 	if (prk_sys_helper_thread(sentinel, NULL, "prusik") == 0)
 		return true;
-	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_NONE);
+	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_NONE); /* no thread now: perhaps later */
 	return false;
 }

@@ -8,6 +8,7 @@
 enum prk_sentinel_state {
 	PRK_SENTINEL_NONE,
 	PRK_SENTINEL_STARTED,
+	PRK_SENTINEL_FAILED, /* could not join, or the kernel lacks futex_waitv: no other try */
 };
 
 /*
