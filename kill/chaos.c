@@ -230,6 +230,7 @@ static bool one_full(void)
 	return fill_level(CHAOS_LEASED) == options.capacity || fill_level(CHAOS_MIXED) == options.capacity;
 }
 
+static uint32_t laggard; /* who had not moved when last looked at: child * CHAOS_THREADS + thread */
 static uint64_t steps_before[CHAOS_CHILDREN_MAX][CHAOS_THREADS];
 
 static void note_steps(void)
@@ -239,14 +240,26 @@ static void note_steps(void)
 			steps_before[i][t] = prk_load64_rlx(&chaos->seat[i][t].steps);
 }
 
+static bool stepped(uint32_t child, uint32_t thread)
+{
+	const struct chaos_seat *seat = &chaos->seat[child][thread];
+
+	return !prk_load32_rlx(&seat->tid) || prk_load64_rlx(&seat->steps) != steps_before[child][thread];
+}
+
 /* Each thread has done something since. */
 static bool all_stepped(void)
 {
-	for (uint32_t i = 0; i < children; i++)
-		for (uint32_t t = 0; t < CHAOS_THREADS; t++)
-			if (prk_load32_rlx(&chaos->seat[i][t].tid) &&
-			    prk_load64_rlx(&chaos->seat[i][t].steps) == steps_before[i][t])
-				return false;
+	static uint32_t next; /* all from here around have: look at this one first */
+
+	for (uint32_t n = 0; n < children * CHAOS_THREADS; n++) {
+		uint32_t i = next % children, t = next / children % CHAOS_THREADS;
+		if (!stepped(i, t)) {
+			laggard = i * CHAOS_THREADS + t;
+			return false;
+		}
+		next = (next + 1) % (children * CHAOS_THREADS);
+	}
 	return true;
 }
 
@@ -256,7 +269,7 @@ static void demand(bool (*condition)(void), const char *what)
 
 	while (!condition()) {
 		if (prusik_now() > until)
-			chaos_fail("HANG: %s", what);
+			chaos_fail("HANG: %s (child %u)", what, laggard / CHAOS_THREADS);
 		nap(50);
 	}
 	sums.demands++;
@@ -370,9 +383,14 @@ static bool check_queue(enum chaos_queue queue, struct prusik_queue_stats *stats
 {
 	struct prusik_queue *q = chaos_queue[queue];
 
-	return claim(prusik_queue_stats(q, stats) == 0 && prk_queue_valid(q) && stats->ready == 0 &&
-			     stats->leased == 0 && prusik_queue_length(q) == 0,
-		     "the queue is whole and empty");
+	bool ok = claim(prusik_queue_stats(q, stats) == 0, "the queue tells its figures");
+
+	ok &= claim(prk_queue_valid(q), "the queue is whole, no node is missing");
+	ok &= claim(stats->ready == 0 && prusik_queue_length(q) == 0, "the queue is empty");
+	ok &= claim(stats->leased == 0, "nothing is on lease");
+	if (!ok)
+		chaos_dump(pids, 0);
+	return ok;
 }
 
 static bool report(int64_t began)

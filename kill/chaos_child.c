@@ -18,7 +18,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum next { GO_ON, LEAVE };
+enum next { GO_ON, LEAVE, CLOSED };
 
 static uint32_t own_index;
 static enum chaos_role own_role;
@@ -329,7 +329,7 @@ static enum next lease_step(enum chaos_queue queue, uint32_t count, int64_t dead
 	int64_t r = count == 1 ? prusik_queue_take(q, hand.lease, deadline) :
 				 prusik_queue_take_many(q, hand.lease, count, deadline);
 	if (!took(r, deadline))
-		return r == -EPIPE ? LEAVE : GO_ON;
+		return r == -EPIPE ? CLOSED : GO_ON;
 	hand.count = count == 1 ? 1 : (uint32_t)r;
 	at(CHAOS_WORKING);
 	for (uint32_t i = 0; i < hand.count; i++)
@@ -366,7 +366,7 @@ static enum next get_step(uint32_t count, int64_t deadline)
 	}
 	prk_barrier();
 	prk_store32_rlx(&chaos_seat->getting, 0);
-	return r == -EPIPE ? LEAVE : GO_ON;
+	return r == -EPIPE ? CLOSED : GO_ON;
 }
 
 static enum next take_step(void)
@@ -378,23 +378,32 @@ static enum next take_step(void)
 	return get_step(some_count(), queue_deadline(CHAOS_MIXED));
 }
 
-static enum next worker_step(void)
+/* The queues need not be closed at the same moment. */
+static enum next last_step(void)
 {
-	/* The queues may end one after the other: finish the first before the second. */
-	if (phase() == CHAOS_END)
-		return lease_step(CHAOS_LEASED, some_count(), PRUSIK_FOREVER) == LEAVE ?
-			       get_step(some_count(), PRUSIK_FOREVER) :
-			       GO_ON;
-	if (once_in(8))
-		return balance_step();
-	if (phase() != CHAOS_NO_TAKES)
-		return take_step();
+	enum next leased = lease_step(CHAOS_LEASED, some_count(), queue_deadline(CHAOS_LEASED));
+	enum next mixed = get_step(some_count(), queue_deadline(CHAOS_MIXED));
+
+	return leased == CLOSED && mixed == CLOSED ? LEAVE : GO_ON;
+}
+
+static enum next pausing_step(void)
+{
 	if (!permitted()) {
 		pause_a_little();
 		return GO_ON;
 	}
 	lease_step(CHAOS_LEASED, 1, PRUSIK_NOW);
 	return get_step(1, PRUSIK_NOW);
+}
+
+static enum next worker_step(void)
+{
+	if (phase() == CHAOS_END)
+		return last_step();
+	if (once_in(8))
+		return balance_step();
+	return phase() == CHAOS_NO_TAKES ? pausing_step() : take_step();
 }
 
 /* ---- threads ---- */
@@ -410,7 +419,7 @@ static void work(struct chaos_seat *seat, uint64_t seed, void (*between)(void))
 	chaos_seat = seat;
 	chaos_random_state = seed | 1;
 	seat->tid = (uint32_t)prk_sys_gettid();
-	while (step[own_role]() == GO_ON) {
+	while (step[own_role]() != LEAVE) {
 		prk_store64_rlx(&seat->steps, seat->steps + 1);
 		between();
 		if (dispensable() && once_in(500))
