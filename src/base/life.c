@@ -132,11 +132,30 @@ static void **back_of(struct robust_list *link)
 	return (void **)link - 1;
 }
 
+/* For a thread whose libc has given the kernel no list: a child of a bare clone(). */
+static __thread struct {
+	void *back;
+	struct robust_list_head head;
+} own_list;
+
+static struct robust_list_head *own_head(void)
+{
+	struct robust_list_head *head = &own_list.head;
+
+	head->list.next = &head->list;
+	own_list.back = &head->list;
+	head->futex_offset = ROBUST_OFFSET;
+	head->list_op_pending = NULL;
+	return prk_sys_set_robust_head(head) == 0 ? head : NULL;
+}
+
 static struct robust_list_head *robust_head(void)
 {
 	struct robust_list_head *head = prk_sys_robust_head();
 
-	return head && head->futex_offset == ROBUST_OFFSET ? head : NULL;
+	if (!head)
+		return own_head();
+	return head->futex_offset == ROBUST_OFFSET ? head : NULL;
 }
 
 static void set_pending(struct robust_list_head *head, struct prk_slot *slot)

@@ -296,7 +296,7 @@ static int64_t ready_or_why(struct prusik_queue *q)
 
 	if (discarded(q))
 		return -EPIPE;
-	if (b->epoch_seen != epoch || ready(q) == 0) {
+	if (b->epoch_seen != epoch || ready(q) == 0 || prk_queue_oldest_died(q)) {
 		prk_queue_return_dead(q, &others);
 		b->epoch_seen = epoch;
 	}
