@@ -90,6 +90,7 @@ static void nap(uint32_t microseconds)
 	nanosleep(&ts, NULL);
 	if (prk_load32_acq(&chaos->failed))
 		give_up();
+	chaos_balance(false);
 }
 
 /* ---- children ---- */
@@ -207,7 +208,8 @@ static uint32_t fill_level(enum chaos_queue queue)
 {
 	const struct prk_queue_body *b = chaos_queue[queue]->body;
 
-	return (uint32_t)prk_load64_acq(&b->puts) - prk_queue_cursors(prk_load64_acq(&b->cursors)).frees;
+	return (uint32_t)prk_load64_acq(&b->puts) -
+	       prk_queue_cursors(prk_load64_acq(&b->cursors)).frees;
 }
 
 /* All that was put is done, and no permit is left. */
@@ -227,7 +229,8 @@ static bool one_full(void)
 {
 	if (prk_load32_acq(&chaos->permits) > 0 && pausing(CHAOS_WORKER))
 		return false;
-	return fill_level(CHAOS_LEASED) == options.capacity || fill_level(CHAOS_MIXED) == options.capacity;
+	return fill_level(CHAOS_LEASED) == options.capacity ||
+	       fill_level(CHAOS_MIXED) == options.capacity;
 }
 
 static uint32_t laggard; /* who had not moved when last looked at: child * CHAOS_THREADS + thread */
@@ -244,7 +247,8 @@ static bool stepped(uint32_t child, uint32_t thread)
 {
 	const struct chaos_seat *seat = &chaos->seat[child][thread];
 
-	return !prk_load32_rlx(&seat->tid) || prk_load64_rlx(&seat->steps) != steps_before[child][thread];
+	return !prk_load32_rlx(&seat->tid) ||
+	       prk_load64_rlx(&seat->steps) != steps_before[child][thread];
 }
 
 /* Each thread has done something since. */
@@ -288,6 +292,7 @@ static void kill_for_a_while(uint32_t rounds)
 		if (!chaos_random(3))
 			nap(chaos_random(1000));
 		kill_round();
+		chaos_balance(false);
 		watch(prk_load32_rlx(&chaos->phase) == CHAOS_FLOW);
 	}
 }
@@ -320,7 +325,6 @@ static void episode(void)
 	note_steps();
 	demand(all_stepped, "a thread does not move on");
 	prk_store32_rel(&chaos->calm, 0);
-	chaos_balance(false);
 	watch(false);
 }
 
@@ -405,8 +409,10 @@ static bool report(int64_t began)
 	printf("items put %lu, surely %lu; undo recoveries %lu, locks recovered %lu\n",
 	       leased.put + mixed.put, t->items, leased.recovered + mixed.recovered,
 	       chaos->account.recovered);
-	printf("leases returned %lu, taken again %lu, done twice %lu, gone with a getter %lu (of %lu)\n",
-	       leased.returned + mixed.returned, sums.redelivered, t->twice, t->gone, t->may_be_gone);
+	printf("leases returned %lu, taken again %lu, done twice %lu, gone with a getter %lu (of "
+	       "%lu)\n",
+	       leased.returned + mixed.returned, sums.redelivered, t->twice, t->gone,
+	       t->may_be_gone);
 	printf("demands met %lu, longest standstill %.1f ms, LOST %lu\n", sums.demands,
 	       (double)sums.standstill / 1e6, t->lost);
 	ok &= claim(t->lost == 0, "nothing is lost");
@@ -430,29 +436,49 @@ static void usage(void)
 static void parse(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "kills", required_argument, NULL, 'k' },     { "seconds", required_argument, NULL, 's' },
-		{ "workers", required_argument, NULL, 'w' },   { "producers", required_argument, NULL, 'p' },
-		{ "partners", required_argument, NULL, 'a' },  { "capacity", required_argument, NULL, 'c' },
-		{ "seed", required_argument, NULL, 'r' },      { NULL, 0, NULL, 0 },
+		{ "kills", required_argument, NULL, 'k' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "workers", required_argument, NULL, 'w' },
+		{ "producers", required_argument, NULL, 'p' },
+		{ "partners", required_argument, NULL, 'a' },
+		{ "capacity", required_argument, NULL, 'c' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
 	};
 
 	options.seed = (uint64_t)prusik_now();
 	for (int o; (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 		switch (o) {
-		case 'k': options.kills = n; break;
-		case 's': options.seconds = n; options.kills = UINT64_MAX; break;
-		case 'w': options.workers = (uint32_t)n; break;
-		case 'p': options.producers = (uint32_t)n; break;
-		case 'a': options.partners = (uint32_t)n; break;
-		case 'c': options.capacity = (uint32_t)n; break;
-		case 'r': options.seed = n; break;
-		default: usage();
+		case 'k':
+			options.kills = n;
+			break;
+		case 's':
+			options.seconds = n;
+			options.kills = UINT64_MAX;
+			break;
+		case 'w':
+			options.workers = (uint32_t)n;
+			break;
+		case 'p':
+			options.producers = (uint32_t)n;
+			break;
+		case 'a':
+			options.partners = (uint32_t)n;
+			break;
+		case 'c':
+			options.capacity = (uint32_t)n;
+			break;
+		case 'r':
+			options.seed = n;
+			break;
+		default:
+			usage();
 		}
 	}
 	children = options.workers + options.producers + options.partners;
-	if (options.workers < 2 || options.producers < 2 || options.partners == 1 || !options.capacity ||
-	    children >= CHAOS_CHILDREN_MAX)
+	if (options.workers < 2 || options.producers < 2 || options.partners == 1 ||
+	    !options.capacity || children >= CHAOS_CHILDREN_MAX)
 		usage();
 }
 
@@ -469,7 +495,8 @@ static void open_domain(void)
 static void make_objects(void)
 {
 	static const char *const name[CHAOS_QUEUES] = { "leased", "mixed" };
-	struct prusik_queue_options o = { .capacity = options.capacity, .item_max = CHAOS_ITEM_MAX };
+	struct prusik_queue_options o = { .capacity = options.capacity,
+					  .item_max = CHAOS_ITEM_MAX };
 	struct prusik_arena *arena = NULL;
 
 	chaos = mmap(NULL, sizeof *chaos, PROT_READ | PROT_WRITE,

@@ -41,14 +41,15 @@ enum chaos_role { CHAOS_WORKER, CHAOS_PRODUCER, CHAOS_PARTNER, CHAOS_ROLES };
 
 enum chaos_phase {
 	CHAOS_FLOW,
-	CHAOS_NO_PUTS, /* producers pause, but for one item per permit */
+	CHAOS_NO_PUTS,	/* producers pause, but for one item per permit */
 	CHAOS_NO_TAKES, /* workers pause, but for one item per permit */
-	CHAOS_END, /* producers leave, workers go on until the queues are closed and empty */
+	CHAOS_END,	/* producers leave, workers go on until the queues are closed and empty */
 };
 
 enum chaos_place {
 	CHAOS_STARTING,
 	CHAOS_PAUSING,
+	CHAOS_NUMBERING,
 	CHAOS_PUTTING,
 	CHAOS_TAKING,
 	CHAOS_GETTING,
@@ -64,8 +65,8 @@ struct chaos_seat {
 	uint64_t steps;
 	uint64_t moved; /* items put or done */
 	uint32_t place;
-	uint32_t tid; /* 0: nobody sits here */
-	uint32_t getting; /* so many items may be gone if it dies now */
+	uint32_t tid;	      /* 0: nobody sits here */
+	uint32_t getting;     /* so many items may be gone if it dies now */
 	uint32_t redelivered; /* takes of items whose lease had been lost */
 	uint64_t reserved[4];
 };
@@ -91,9 +92,9 @@ struct chaos_lane {
 struct chaos_account {
 	struct prusik_lock lock;
 	struct prusik_condition more, less;
-	int64_t a, b; /* a + b == 0 */
+	int64_t a, b;	 /* a + b == 0 */
 	uint32_t inside; /* who is, 0 = nobody */
-	uint32_t count; /* 0 .. CHAOS_COUNTER_MAX */
+	uint32_t count;	 /* 0 .. CHAOS_COUNTER_MAX */
 	uint64_t recovered;
 };
 
@@ -110,11 +111,11 @@ struct chaos_shared {
 };
 
 struct chaos_totals {
-	uint64_t items; /* that surely were put */
+	uint64_t items;	  /* that surely were put */
 	uint64_t entered; /* that were seen in the first queue */
 	uint64_t returns; /* leases of the first queue lost, as the items tell */
-	uint64_t twice; /* worked on more than once */
-	uint64_t gone; /* of the second queue, with a killed taker */
+	uint64_t twice;	  /* worked on more than once */
+	uint64_t gone;	  /* of the second queue, with a killed taker */
 	uint64_t may_be_gone;
 	uint64_t lost;
 };
@@ -133,10 +134,10 @@ uint32_t chaos_random(uint32_t below);
 
 /* Say so, and stop everything. Does not return in a child. */
 void chaos_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-#define CHAOS_CHECK(condition, ...)                                                               \
-	do {                                                                                      \
-		if (!(condition))                                                                 \
-			chaos_fail(__VA_ARGS__);                                                  \
+#define CHAOS_CHECK(condition, ...)                                                                \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			chaos_fail(__VA_ARGS__);                                                   \
 	} while (0)
 
 /* ---- the books (chaos_book.c) ---- */

@@ -166,8 +166,8 @@ static enum next balance_step(void)
 static void notify(struct prusik_condition *condition)
 {
 	struct prusik_lock *lock = &chaos->account.lock;
-	int r = once_in(8) ? prusik_condition_notify_all(condition, lock) :
-			     prusik_condition_notify(condition, lock, 1);
+	int r = once_in(8) ? prusik_condition_notify_all(condition, lock)
+			   : prusik_condition_notify(condition, lock, 1);
 
 	CHAOS_CHECK(r == 0, "condition_notify: %d", r);
 }
@@ -222,8 +222,10 @@ static enum next put_items(enum chaos_queue queue, uint32_t count, int64_t deadl
 	char bytes[CHAOS_BATCH][CHAOS_ITEM_MAX] __attribute__((aligned(8)));
 	struct iovec items[CHAOS_BATCH];
 	uint32_t lane = own_lane(queue);
-	uint64_t first = chaos_number(lane, count);
 	int64_t r;
+
+	at(CHAOS_NUMBERING);
+	uint64_t first = chaos_number(lane, count);
 
 	for (uint32_t i = 0; i < count; i++)
 		items[i] = (struct iovec){ bytes[i], chaos_write(bytes[i], lane, first + i) };
@@ -244,7 +246,8 @@ static enum next put_blank(void)
 	int64_t deadline = queue_deadline(CHAOS_MIXED);
 
 	at(CHAOS_PUTTING);
-	return put_result(prusik_queue_put(chaos_queue[CHAOS_MIXED], blank, chaos_write_blank(blank), deadline),
+	return put_result(prusik_queue_put(chaos_queue[CHAOS_MIXED], blank,
+					   chaos_write_blank(blank), deadline),
 			  deadline);
 }
 
@@ -297,8 +300,8 @@ static void finish(enum chaos_queue queue, struct hand *hand)
 		shuffle(hand);
 	for (; from < hand->count; from += n) {
 		n = 1 + chaos_random(hand->count - from);
-		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n) :
-				    prusik_queue_done(q, &hand->lease[from]) + 1;
+		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n)
+				  : prusik_queue_done(q, &hand->lease[from]) + 1;
 		CHAOS_CHECK(r == n, "done of %u leases: %ld", n, r);
 		for (uint32_t i = from; i < from + n; i++)
 			chaos_done(hand->name[i]);
@@ -326,8 +329,8 @@ static enum next lease_step(enum chaos_queue queue, uint32_t count, int64_t dead
 
 	chaos_look(&view);
 	at(CHAOS_TAKING);
-	int64_t r = count == 1 ? prusik_queue_take(q, hand.lease, deadline) :
-				 prusik_queue_take_many(q, hand.lease, count, deadline);
+	int64_t r = count == 1 ? prusik_queue_take(q, hand.lease, deadline)
+			       : prusik_queue_take_many(q, hand.lease, count, deadline);
 	if (!took(r, deadline))
 		return r == -EPIPE ? CLOSED : GO_ON;
 	hand.count = count == 1 ? 1 : (uint32_t)r;
