@@ -1,5 +1,5 @@
 # A thin front for meson. CC=clang and SAN=address|thread have build directories of their own.
-CC_NAME := $(if $(filter default,$(origin CC)),gcc,$(notdir $(CC)))
+CC_NAME := $(if $(filter default,$(origin CC)),gcc,$(lastword $(notdir $(CC))))
 SAN ?=
 B := build$(if $(filter-out gcc cc,$(CC_NAME)),-$(CC_NAME))$(if $(SAN),-$(SAN))
 
@@ -40,11 +40,12 @@ kill:
 	@$(MAKE) --no-print-directory configured
 	@meson test -C $(B) --suite kill --print-errorlogs $(ARGS)
 
+# Arguments for the harness: make bench ARGS='--quick queue'
 bench:
 	@$(SETUP) core bench
 	@$(MAKE) --no-print-directory $(B)/build.ninja
-	@meson configure $(B) -Dbench=enabled
-	@meson test -C $(B) --benchmark --verbose $(ARGS)
+	@ninja -C $(B) bench/prusik-bench
+	@$(B)/bench/prusik-bench $(ARGS)
 
 # A build directory made before Check was there does not know its tests.
 configured: $(B)/build.ninja

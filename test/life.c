@@ -96,7 +96,7 @@ static int join_and_stay(void *shared, int index)
 
 	(void)index;
 	PARTY_CHECK(prk_joined() == 0);
-	__atomic_fetch_add(&box->step, 1, __ATOMIC_SEQ_CST);
+	prk_add32_acqrel((uint32_t *)&box->step, 1);
 	party_await(&box->step, 1000);
 	return 0;
 }
