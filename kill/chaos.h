@@ -26,9 +26,11 @@
 #include <sys/types.h>
 
 #define CHAOS_CHILDREN_MAX 32
+#define CHAOS_BODIES 2 /* of each child: one may be dying while the other is born */
+#define CHAOS_BODIES_MAX (CHAOS_CHILDREN_MAX * CHAOS_BODIES)
 #define CHAOS_THREADS 2 /* per child */
 #define CHAOS_QUEUES 2
-#define CHAOS_LANES_MAX (CHAOS_CHILDREN_MAX * CHAOS_THREADS * CHAOS_QUEUES)
+#define CHAOS_LANES_MAX (CHAOS_BODIES_MAX * CHAOS_THREADS * CHAOS_QUEUES)
 #define CHAOS_MARKS (1u << 18) /* per lane; items older than half of that are off the books */
 #define CHAOS_BATCH 16u
 #define CHAOS_ITEM_MAX 200u
@@ -105,7 +107,7 @@ struct chaos_shared {
 	uint32_t failed;
 	uint64_t inversions; /* items of the second queue out of order: returned ones */
 	struct chaos_account account;
-	_Alignas(64) struct chaos_seat seat[CHAOS_CHILDREN_MAX][CHAOS_THREADS];
+	_Alignas(64) struct chaos_seat seat[CHAOS_BODIES_MAX][CHAOS_THREADS];
 	_Alignas(64) struct chaos_lane lane[CHAOS_LANES_MAX];
 	struct chaos_mark mark[CHAOS_LANES_MAX][CHAOS_MARKS];
 };
@@ -169,11 +171,12 @@ void chaos_balance(bool all);
 
 /* ---- the children (chaos_child.c) ---- */
 
-/* Be child number index; never returns. */
-void chaos_child(uint32_t index, enum chaos_role role, uint64_t seed) __attribute__((noreturn));
+/* Be that child, in that body; never returns. */
+void chaos_child(uint32_t child, uint32_t body, enum chaos_role role, uint64_t seed)
+	__attribute__((noreturn));
 
 /* ---- what stands still (chaos_dump.c) ---- */
 
-void chaos_dump(const pid_t *pids, uint32_t children);
+void chaos_dump(const pid_t *pids, uint32_t bodies);
 
 #endif

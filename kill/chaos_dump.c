@@ -98,7 +98,7 @@ static void dump_threads(pid_t pid)
 		closedir(dir);
 }
 
-void chaos_dump(const pid_t *pids, uint32_t children)
+void chaos_dump(const pid_t *pids, uint32_t bodies)
 {
 	printf("phase %u, calm %u, permits %u\n", chaos->phase, chaos->calm, chaos->permits);
 	dump_slots();
@@ -107,8 +107,10 @@ void chaos_dump(const pid_t *pids, uint32_t children)
 	dump_lock("the account's lock", &chaos->account.lock);
 	printf("  count %u, more %08x, less %08x\n", chaos->account.count, chaos->account.more.word,
 	       chaos->account.less.word);
-	for (uint32_t i = 0; i < children; i++) {
-		printf("child %u, pid %d\n", i, pids[i]);
+	for (uint32_t i = 0; i < bodies; i++) {
+		if (pids[i] == 0)
+			continue;
+		printf("body %u, pid %d\n", i, pids[i]);
 		for (uint32_t t = 0; t < CHAOS_THREADS; t++) {
 			const struct chaos_seat *seat = &chaos->seat[i][t];
 			if (seat->tid)
