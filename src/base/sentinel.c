@@ -117,8 +117,8 @@ static void ask_kernel(const struct prk_slot *self)
 			continue;
 		if (prk_sys_tgkill((pid_t)pid, (pid_t)tid, 0) != -ESRCH)
 			continue;
-		if (prk_load32_acq(&slot->tag) == tag)
-			prk_cas32_acqrel(&slot->life, &life, PRK_LIFE_DIED);
+		uint64_t seen = prk_life_and_tag(life, tag);
+		prk_cas64_acqrel(&slot->life_and_tag, &seen, prk_life_and_tag(PRK_LIFE_DIED, tag));
 	}
 }
 
