@@ -67,7 +67,8 @@ enum prk_slot_kind {
  *          S3 LIVE is cleared for a dead occupant only after the epoch was raised
  * MAY LIE  WAITERS without a sleeper: costs one wake. pid, tid: other PID
  *          namespaces number differently, so they decide nothing but the belt.
- *          guard: may name a dead sentinel; then the process counts as unguarded.
+ *          guard: may name a dead sentinel, or that of the slot's last occupant;
+ *          then the process counts as unguarded.
  * KILLED   after A1 (claim) before A2 (LIVE): life says DIED, tag says free: the
  *          next claimant takes it. After A2: found DIED and LIVE by any sweep,
  *          which raises the epoch, then clears LIVE. The sweeper killed between
