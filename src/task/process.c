@@ -12,11 +12,16 @@
  * Dying with the parent. The kernel's PR_SET_PDEATHSIG is sent when the *thread*
  * that forked ends. A program's first thread ends with the program, as a rule, so
  * for its children that is right. A child of another thread has a small thread of
- * its own instead, which sleeps until the parent has ended and then kills the
- * child. Either way the parent's life is read from a pidfd that it opened of itself
- * before the fork: that never means another process, needs no common PID namespace
- * (as getppid would), and is looked at once more after the watch is set, so that
- * no death is missed in between.
+ * its own instead, which sleeps on a pidfd of the parent until that has ended, and
+ * then kills the child. The parent opens the pidfd before the fork, so that it
+ * never means another process.
+ *
+ * The death signal comes from whoever is the parent when it is sent. Had the real
+ * one died before the signal was asked for, it would come from a stranger, and too
+ * late; hence the look at getppid() after asking. The pidfd does not do here: a
+ * dying program hands its children on before its last thread has ended, and only
+ * then does its pidfd tell. A child that is in another PID namespace than its
+ * parent has 0 for a parent, before and after; it gets the watching thread.
  */
 #include <prusik/process.h>
 
@@ -73,6 +78,7 @@ struct start {
 	void *argument;
 	const struct prusik_process_options *options;
 	uint32_t *gate;
+	pid_t parent;
 	int parent_pidfd;
 	int by_first_thread;
 };
@@ -117,18 +123,29 @@ static void *watch_parent(void *argument)
 	return NULL;
 }
 
-/* Better killed with the thread that forked it than not at all. */
-static void die_with_parent(const struct start *start)
+static int watch(const struct start *start)
 {
 	void *pidfd = (void *)(intptr_t)start->parent_pidfd;
 
-	if (start->by_first_thread ||
-	    prk_sys_helper_thread(watch_parent, pidfd, "prusik-parent") < 0) {
-		prk_sys_set_parent_death_signal(SIGKILL);
-		if (has_ended(start->parent_pidfd))
-			die();
-		prk_sys_close(start->parent_pidfd);
-	}
+	return prk_sys_helper_thread(watch_parent, pidfd, "prusik-parent");
+}
+
+static void ask_for_death_signal(const struct start *start)
+{
+	prk_sys_set_parent_death_signal(SIGKILL);
+	pid_t parent = getppid();
+	if ((parent != start->parent && parent != 0) || has_ended(start->parent_pidfd))
+		die();
+	prk_sys_close(start->parent_pidfd);
+}
+
+static void die_with_parent(const struct start *start)
+{
+	int has_signal = start->by_first_thread && getppid() != 0;
+
+	/* Without a thread: better killed with the thread that forked it than not at all. */
+	if (has_signal || watch(start) < 0)
+		ask_for_death_signal(start);
 }
 
 static void pass_gate(const struct start *start)
@@ -245,11 +262,12 @@ int prusik_process_start(int (*function)(void *), void *argument,
 		.function = function,
 		.argument = argument,
 		.options = options ? options : &defaults,
-		.by_first_thread = prk_sys_gettid() == getpid(),
+		.parent = getpid(),
 	};
 
 	if (!function || !ret_process)
 		return -EINVAL;
+	start.by_first_thread = prk_sys_gettid() == start.parent;
 	int r = new_gate(&start.gate);
 	if (r < 0)
 		return r;
