@@ -39,7 +39,7 @@ int prk_queue_lock_gets(struct prusik_queue *q)
 	int r = prk_lock_acquire(&b->get_lock, PRUSIK_FOREVER);
 
 	if (r == PRUSIK_RECOVERED) {
-		prk_undo_rollback(&b->undo, b, q->cells + q->mask + 1);
+		prk_undo_rollback(&b->undo, b, q->nodes + (q->mask + 1) * q->stride);
 		b->get_recovered++;
 	}
 	return r < 0 ? r : 0;
