@@ -489,3 +489,25 @@ TEST(an_unfinished_change_of_a_node_is_undone)
 	ck_assert_uint_eq(prk_queue_node(share->queue, share->queue->mask)->failures, 0);
 	ck_assert(prk_queue_valid(share->queue));
 }
+
+static int get_into(void *shared, int index)
+{
+	struct share *share = shared;
+	char text[16];
+
+	return prusik_queue_get(share->queue, text, (uint64_t)index, PRUSIK_FOREVER) == -EMSGSIZE ? 1 : 0;
+}
+
+/* One put wakes one getter; when the item does not fit him, another one must get it. */
+TEST(too_small_a_buffer_passes_the_wake_on)
+{
+	struct share *share = new_share(PROCESSES, 8);
+	struct party *small = party_start(PROCESSES, get_into, share, 1), *large;
+
+	usleep(50000); /* asleep first, and so woken first */
+	large = party_start(PROCESSES, get_into, share, 16);
+	usleep(50000);
+	put(share->queue, "long");
+	ck_assert_int_eq(party_join(small), 1);
+	ck_assert_int_eq(party_join(large), 0);
+}

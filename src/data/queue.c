@@ -333,6 +333,8 @@ static int64_t take_some(struct prusik_queue *q, uint32_t count, take_fn *take, 
 		if (w < 0)
 			return w;
 	}
+	if (r == -EMSGSIZE)
+		wake_takers(q); /* one of us was woken for this item: let another one have it */
 	return r == -EAGAIN ? -ETIMEDOUT : r;
 }
 
