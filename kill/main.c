@@ -28,6 +28,7 @@ const struct kill_case *kill_now_case;
 
 static const struct kill_table *const tables[] = {
 	&kill_lock_table,
+	&kill_queue_table,
 };
 
 static struct {
