@@ -25,7 +25,7 @@
 __attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-	return "die_after_fork=0 second_deadlock_stack=1";
+	return "die_after_fork=0 second_deadlock_stack=1 atexit_sleep_ms=0";
 }
 
 static struct test_case *first, **last = &first;

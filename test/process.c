@@ -563,8 +563,9 @@ static int start_and_end(void *family)
 	struct prusik_process *grandchild;
 	pthread_t thread;
 
-	for (int i = 0; i < 8; i++)
-		pthread_create(&thread, NULL, idle, NULL);
+	for (int i = 0; i < 3; i++)
+		if (pthread_create(&thread, NULL, idle, NULL) == 0)
+			pthread_detach(thread);
 	return prusik_process_start(be_grandchild, family, &with_parent, &grandchild) < 0;
 }
 
@@ -572,7 +573,7 @@ static int start_and_end(void *family)
 TEST(dies_with_parent_from_the_first_line_on)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		struct family *family = test_shared(sizeof *family);
 		ck_assert_int_eq(finish(start(start_and_end, family)), 0);
 		assert_all_gone();
@@ -675,9 +676,22 @@ TEST(start_while_a_thread_reads_stdin)
 
 /* ---- threads ---- */
 
+/*
+ * Not with ThreadSanitizer: its own locks, which it also takes to allocate and to
+ * start a thread, may be held in the child by a thread that is not there.
+ */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WITH_THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define WITH_THREAD_SANITIZER
+#endif
+#ifndef WITH_THREAD_SANITIZER
 struct busy {
 	struct prusik_lock lock;
 	uint32_t stop;
+	uint32_t failures;
 };
 
 static void *be_busy(void *argument)
@@ -686,8 +700,10 @@ static void *be_busy(void *argument)
 
 	while (!prk_load32_rlx(&busy->stop)) {
 		free(malloc(100));
-		ck_assert_int_ge(prusik_lock_acquire(&busy->lock, PRUSIK_FOREVER), 0);
-		ck_assert_int_eq(prusik_lock_release(&busy->lock), 0);
+		/* No assertion of Check's: it writes to a stream, which the children would flush too. */
+		if (prusik_lock_acquire(&busy->lock, PRUSIK_FOREVER) < 0 ||
+		    prusik_lock_release(&busy->lock) < 0)
+			prk_add32_rlx(&busy->failures, 1);
 	}
 	return NULL;
 }
@@ -714,8 +730,10 @@ TEST(fork_among_busy_threads)
 	prk_store32_rlx(&busy->stop, 1);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
+	ck_assert_uint_eq(busy->failures, 0);
 	assert_childless();
 }
+#endif
 
 static void *start_many(void *ret_failures)
 {
@@ -724,7 +742,7 @@ static void *start_many(void *ret_failures)
 	for (int i = 0; i < 25; i++) {
 		struct prusik_process *process;
 		int got = 1000;
-		if (prusik_process_start(return_it, &code, &with_parent, &process) < 0 ||
+		if (prusik_process_start(return_it, &code, NULL, &process) < 0 ||
 		    prusik_process_join(process, prusik_in_s(15), &got) < 0 || got != 11)
 			++*(int *)ret_failures;
 		prusik_process_free(process);

@@ -38,13 +38,14 @@ struct prusik_process_options {
 /*
  * prusik_process_start - fork a child that runs function(argument) and exits with what it returns
  *
- * What the parent's stdio has buffered is written first, so that it appears once.
- * (While another thread waits for input on stdin, only stdout and stderr are; one
+ * What the parent's stdio has buffered is written first, so that it appears once;
+ * only what another thread writes at this very moment may appear twice. (While
+ * another thread waits for input on stdin, stdout and stderr alone are written; one
  * that waits for input on another stream holds the start up.) The child leaves by
  * _exit after flushing stdio: exit handlers of the parent do not run in it. Of the
  * function's result the low 8 bits count. It has the signal handlers and mask of
- * the thread that started it, and, as after every fork, that thread alone: locks
- * that other threads held, prusik's apart, stay held in it for ever.
+ * the thread that started it, and, as after every fork, that thread alone: a lock in
+ * private memory that another thread held stays held in it.
  *
  * dies_with_parent holds however the parent ends, kill -9 included, from the
  * child's first line on. Two limits: when the parent's first thread started the

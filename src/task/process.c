@@ -74,6 +74,7 @@ struct prusik_process {
 
 /* What the child needs to know of its start. */
 struct start {
+	struct prusik_process *process; /* the parent's handle of it */
 	int (*function)(void *);
 	void *argument;
 	const struct prusik_process_options *options;
@@ -166,6 +167,7 @@ static void pass_gate(const struct start *start)
 __attribute__((noreturn)) static void be_child(const struct start *start)
 {
 	pass_gate(start);
+	prk_sys_free(start->process);
 	if (start->options->name)
 		prk_sys_set_name(start->options->name);
 	if (start->options->dies_with_parent)
@@ -212,7 +214,7 @@ static pid_t fork_child(struct start *start)
 	return pid;
 }
 
-static int start_child(struct prusik_process *process, struct start *start)
+static int start_child(struct start *start)
 {
 	pid_t pid = fork_child(start);
 	if (pid < 0)
@@ -222,8 +224,8 @@ static int start_child(struct prusik_process *process, struct start *start)
 		send_away(pid, start->gate);
 		return pidfd;
 	}
-	process->pid = pid;
-	process->pidfd = pidfd;
+	start->process->pid = pid;
+	start->process->pidfd = pidfd;
 	open_gate(start->gate, GATE_GO);
 	return 0;
 }
@@ -271,13 +273,13 @@ int prusik_process_start(int (*function)(void *), void *argument,
 	int r = new_gate(&start.gate);
 	if (r < 0)
 		return r;
-	struct prusik_process *process = new_process(start.options->name);
-	r = process ? start_child(process, &start) : -ENOMEM;
+	start.process = new_process(start.options->name);
+	r = start.process ? start_child(&start) : -ENOMEM;
 	prk_sys_munmap(start.gate, GATE_BYTES);
 	if (r == 0)
-		*ret_process = process;
+		*ret_process = start.process;
 	else
-		prk_sys_free(process);
+		prk_sys_free(start.process);
 	return r;
 }
 
