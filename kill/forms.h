@@ -11,6 +11,7 @@ struct kill_tally {
 
 struct kill_options {
 	uint32_t stride; /* every so manyeth point only, where a point costs a process */
+	int64_t limit; /* ns after which such a form of a case ends early; 0: none */
 	bool stop; /* at the first failure */
 };
 
