@@ -121,6 +121,7 @@ static void close_queue(void *object)
 
 static bool take_one_out(void *object)
 {
+	kill_hello();
 	int r = queue_take_out(queue_at(object), PRUSIK_NOW);
 
 	return r == 0 || r == -ETIMEDOUT || r == -EPIPE;
@@ -128,6 +129,7 @@ static bool take_one_out(void *object)
 
 static bool put_one(void *object)
 {
+	kill_hello();
 	int r = queue_put_value(queue_at(object), QUEUE_BESIDE_ADDS, PRUSIK_NOW);
 
 	return r == 0 || r == -ETIMEDOUT || r == -EPIPE;
@@ -135,11 +137,13 @@ static bool put_one(void *object)
 
 static bool put_another(void *object)
 {
+	kill_hello();
 	return queue_put_value(queue_at(object), QUEUE_BESIDE_ADDS + 1, PRUSIK_NOW) == 0;
 }
 
 static bool close_it(void *object)
 {
+	kill_hello();
 	close_queue(object);
 	return true;
 }
@@ -175,8 +179,8 @@ static bool take_and_stay(void *object)
 static void one_out_one_in(void *object)
 {
 	(void)object;
-	kill_settle(kill_start(take_one_out, KILL_FINISHES));
-	kill_settle(kill_start(put_one, KILL_FINISHES));
+	kill_asleep(take_one_out, KILL_FINISHES);
+	kill_asleep(put_one, KILL_FINISHES);
 }
 
 static void one_in(void *object)
