@@ -55,6 +55,19 @@ static bool notifier(void *object)
 	       prusik_lock_release(&box->lock) == 0;
 }
 
+/* Dies with the lock held, the predicate changed, and nobody notified. */
+static bool dying_notifier(void *object)
+{
+	struct box *box = object;
+
+	kill_hello();
+	if (!acquire(box))
+		return false;
+	box->items++;
+	kill_await_go(UINT32_MAX);
+	return true;
+}
+
 /* ---- victims ---- */
 
 static void hold(void *object)
@@ -143,6 +156,20 @@ static void a_notifier(void *object)
 {
 	(void)object;
 	kill_asleep(notifier, KILL_FINISHES);
+}
+
+static void a_notifier_dies(void *object)
+{
+	(void)object;
+	kill_and_bury(kill_asleep(dying_notifier, KILL_STAYS));
+}
+
+static void a_notifier_if_empty(void *object, int times)
+{
+	struct box *box = object;
+
+	if (times == 0 && prk_load32_rlx(&box->items) == 0)
+		a_notifier(object);
 }
 
 static void two_notifiers(void *object)
@@ -239,6 +266,8 @@ static const struct kill_case condition_cases[] = {
 	  .unblock = one_behind_and_a_notifier, .killed = another_if_taken },
 	{ CASE("wait", "one waits behind it, two notifies"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
 	  .prepare = hold, .victim = wait_and_take, .unblock = one_behind_and_two_notifiers },
+	{ CASE("wait", "a notifier dies beside"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .prepare = hold,
+	  .victim = wait_and_take, .unblock = a_notifier_if_empty, .beside = a_notifier_dies },
 	{ CASE("wait until", "nobody notifies"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .prepare = hold,
 	  .victim = wait_a_while, .unblock = nothing },
 	{ CASE("notify", "nobody waits"), .prepare = hold_and_fill, .victim = notify },

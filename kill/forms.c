@@ -278,7 +278,7 @@ static void run_points(const struct kill_case *c, enum kill_form form, const str
 {
 	bool last = false;
 
-	for (uint32_t n = first_point(c, form, o->stride); !last; n += o->stride)
+	for (uint32_t n = first_point(c, form, o->stride); !last; n += o->stride + (o->stride > 1 ? n / 8 : 0))
 		if (!note(t, point(c, form, n, &last), form, n) && (o->stop || t->hung > COMPLAINTS_MAX))
 			return;
 }

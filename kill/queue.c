@@ -283,7 +283,7 @@ static void queue_with_a_taker_gone(void *object)
 static void taker_dies(void *object)
 {
 	(void)object;
-	kill_now((int)kill_run->note[0]);
+	kill_and_bury((int)kill_run->note[0]);
 }
 
 static void taker_dies_at_last(void *object, int times)
@@ -344,6 +344,7 @@ static const struct kill_case queue_cases[] = {
 	  .setup = queue_with_waiting_putters, .victim = get, .killed = one_out },
 	{ CASE("get", "wrapped around", "+6-6+4", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased", "+4a2", .takes_out = 1), ALONE, .victim = get },
+	{ CASE("get", "leased, full", "+6a2", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased, cells out of order", "+6~3+2a2", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased by a dead one", "+4a2!a", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get_many", "full", "+6", .takes_out = 3), ALONE, .victim = get_many },
@@ -374,6 +375,7 @@ static const struct kill_case queue_cases[] = {
 	  .victim = take_waiting, .unblock = taker_dies_at_last, .beside = taker_dies },
 
 	{ CASE("done", "its own", "+4", .victim_takes = 1, .done = { 1 }), ALONE, .victim = done },
+	{ CASE("done", "its own, full", "+6", .victim_takes = 2, .done = { 2 }), ALONE, .victim = done },
 	{ CASE("done", "its own, the last of three", "+5", .victim_takes = 3, .done = { 3 }), ALONE,
 	  .victim = done },
 	{ CASE("done", "others' in between", "+6a1b2", .victim_takes = 2, .done = { 5 }), ALONE,
