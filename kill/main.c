@@ -29,7 +29,9 @@ struct kill_run *kill_run;
 const struct kill_case *kill_now_case;
 
 static const struct kill_table *const tables[] = {
+	&kill_life_table,
 	&kill_lock_table,
+	&kill_condition_table,
 	&kill_queue_table,
 };
 
