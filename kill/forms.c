@@ -278,7 +278,12 @@ static void run_points(const struct kill_case *c, enum kill_form form, const str
 {
 	bool last = false;
 
-	for (uint32_t n = first_point(c, form, o->stride); !last; n += o->stride + (o->stride > 1 ? n / 8 : 0))
+	/* With a stride ever sparser: what makes an operation long is libc starting a thread. */
+	uint32_t sparser = o->stride > 1 ? 4 : UINT32_MAX;
+	int64_t end = o->limit ? prusik_in_ns(o->limit) : PRUSIK_FOREVER;
+
+	for (uint32_t n = first_point(c, form, o->stride); !last && prusik_now() < end;
+	     n += o->stride + n / sparser)
 		if (!note(t, point(c, form, n, &last), form, n) && (o->stop || t->hung > COMPLAINTS_MAX))
 			return;
 }

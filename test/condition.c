@@ -38,6 +38,7 @@ TEST(times_out_holding_the_lock)
 {
 	struct box box = { 0 };
 
+	party_quiet();
 	ck_assert_int_eq(prusik_lock_acquire(&box.lock, PRUSIK_FOREVER), 0);
 	int64_t begin = prusik_now();
 	ck_assert_int_eq(prusik_condition_wait(&box.changed, &box.lock, prusik_in_ms(30)), -ETIMEDOUT);
@@ -110,6 +111,7 @@ static void wakes_as_many(enum party_kind kind)
 	struct box *box = party_memory(kind, sizeof *box);
 	struct party *all[6];
 
+	party_quiet();
 	for (int i = 0; i < 6; i++)
 		all[i] = party_start(kind, wait_once, box, i);
 	while (under_lock(box, &box->waiting) < 6)

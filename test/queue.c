@@ -16,7 +16,8 @@ static struct prusik_queue *new_queue(enum party_kind kind, uint64_t capacity, u
 	if (kind == PROCESSES)
 		ck_assert_int_eq(prusik_arena_create(NULL, prusik_queue_size(&options) + 65536, &arena), 0);
 	ck_assert_int_eq(prusik_queue_create(arena, arena ? "items" : NULL, &options, &queue), 0);
-	return queue;
+	party_keep(arena);
+	return party_keep(queue);
 }
 
 static void put(struct prusik_queue *queue, const char *text)
@@ -53,7 +54,6 @@ static void in_order_and_bounded(enum party_kind kind)
 		get(queue, "d");
 	}
 	ck_assert(prk_queue_valid(queue));
-	prusik_queue_free(queue);
 }
 BOTH(in_order_and_bounded)
 
@@ -97,17 +97,17 @@ TEST(too_small_a_buffer_leaves_it_first)
 	ck_assert_int_eq(prusik_queue_get(queue, NULL, 0, PRUSIK_NOW), -EMSGSIZE);
 	get(queue, "long one");
 	get(queue, "b");
-	prusik_queue_free(queue);
 }
 
 TEST(batches)
 {
 	struct prusik_queue *queue = new_queue(THREADS, 4, 8);
+	static char letters[] = "abcdef";
 	char out[6][8];
 	struct iovec in[6], to[6];
 
 	for (int i = 0; i < 6; i++) {
-		in[i] = (struct iovec){ (char[][2]){ "a", "b", "c", "d", "e", "f" }[i], 1 };
+		in[i] = (struct iovec){ &letters[i], 1 };
 		to[i] = (struct iovec){ out[i], 8 };
 	}
 	ck_assert_int_eq(prusik_queue_put_many(queue, in, 6, PRUSIK_NOW), 4);
@@ -122,7 +122,6 @@ TEST(batches)
 	in[5].iov_len = 9;
 	ck_assert_int_eq(prusik_queue_put_many(queue, in, 6, PRUSIK_NOW), -EMSGSIZE);
 	ck_assert_int_eq(prusik_queue_length(queue), 2);
-	prusik_queue_free(queue);
 }
 
 TEST(leases)
@@ -157,7 +156,6 @@ TEST(leases)
 	ck_assert_uint_eq(stats.ready, 0);
 	ck_assert_uint_eq(stats.put, 5);
 	ck_assert(prk_queue_valid(queue));
-	prusik_queue_free(queue);
 }
 
 struct share {
@@ -402,7 +400,6 @@ TEST(own_lease_does_not_hold_up_the_end)
 	ck_assert_int_eq(prusik_queue_close(queue, PRUSIK_QUEUE_DRAIN), 0);
 	ck_assert_int_eq(prusik_queue_take(queue, &next, PRUSIK_FOREVER), -EPIPE);
 	ck_assert_int_eq(prusik_queue_done(queue, &lease), 0);
-	prusik_queue_free(queue);
 }
 
 TEST(by_name)
@@ -438,6 +435,8 @@ TEST(by_name)
 	options.capacity = 1 << 20;
 	ck_assert_int_eq(prusik_queue_create(arena, "large", &options, &same), -ENOSPC);
 	ck_assert_int_eq(prusik_queue_open(arena, "large", &same), -ENOENT);
+	prusik_queue_free(queue);
+	prusik_queue_free(same);
 	prusik_arena_close(arena);
 }
 
@@ -456,12 +455,59 @@ TEST(hostile_bytes)
 		bytes[i] = 0xff;
 		body->put_lock.word = body->get_lock.word = 0x3fff;
 		prk_queue_valid(queue);
-		(void)prusik_queue_put(queue, "x", 1, PRUSIK_NOW);
-		(void)prusik_queue_get(queue, text, sizeof text, PRUSIK_NOW);
+		ck_assert_int_le(prusik_queue_put(queue, "x", 1, PRUSIK_NOW), 0);
+		ck_assert_int_le(prusik_queue_get(queue, text, sizeof text, PRUSIK_NOW), 64);
 		if (prusik_queue_take(queue, &lease, PRUSIK_NOW) == 0)
 			(void)prusik_queue_done(queue, &lease);
 		lease = (struct prusik_lease){ .node = UINT32_MAX, .ticket = 5, .attempt = 1 };
 		(void)prusik_queue_done(queue, &lease);
 		ck_assert_int_ge(prusik_queue_length(queue), 0);
 	}
+}
+
+static int end_in_a_change(void *shared, int index)
+{
+	struct share *share = shared;
+	struct prusik_queue *queue = share->queue;
+
+	(void)index;
+	PARTY_CHECK(prk_queue_lock_gets(queue) == 0);
+	prk_undo_set32(&queue->body->undo, &prk_queue_node(queue, queue->mask)->failures, 7);
+	prk_undo_set32(&queue->body->undo, prk_queue_cell(queue, queue->mask), 1);
+	return 0;
+}
+
+/* The last node is as much within reach of the log as the cells are. */
+TEST(an_unfinished_change_of_a_node_is_undone)
+{
+	struct share *share = new_share(PROCESSES, 8);
+	struct prusik_queue_stats stats;
+
+	ck_assert_int_eq(party_join(party_start(PROCESSES, end_in_a_change, share, 0)), 0);
+	ck_assert_int_eq(prusik_queue_stats(share->queue, &stats), 0);
+	ck_assert_uint_eq(stats.recovered, 1);
+	ck_assert_uint_eq(prk_queue_node(share->queue, share->queue->mask)->failures, 0);
+	ck_assert(prk_queue_valid(share->queue));
+}
+
+static int get_into(void *shared, int index)
+{
+	struct share *share = shared;
+	char text[16];
+
+	return prusik_queue_get(share->queue, text, (uint64_t)index, PRUSIK_FOREVER) == -EMSGSIZE ? 1 : 0;
+}
+
+/* One put wakes one getter; when the item does not fit him, another one must get it. */
+TEST(too_small_a_buffer_passes_the_wake_on)
+{
+	struct share *share = new_share(PROCESSES, 8);
+	struct party *small = party_start(PROCESSES, get_into, share, 1), *large;
+
+	usleep(50000); /* asleep first, and so woken first */
+	large = party_start(PROCESSES, get_into, share, 16);
+	usleep(50000);
+	put(share->queue, "long");
+	ck_assert_int_eq(party_join(small), 1);
+	ck_assert_int_eq(party_join(large), 0);
 }

@@ -32,6 +32,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The handle: this process's view. May be used by all its threads. */
 struct prusik_arena;
@@ -134,6 +135,7 @@ uint64_t prusik_arena_offset(const struct prusik_arena *arena, const void *point
 /* Size, use and free space. Returns 0, or -EINVAL. */
 int prusik_arena_stats(struct prusik_arena *arena, struct prusik_arena_stats *ret_stats);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

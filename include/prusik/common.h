@@ -43,6 +43,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* You hold it, and its previous holder died holding it. Told once. */
 #define PRUSIK_RECOVERED 1
@@ -73,6 +74,7 @@ const char *prusik_strerror(int result);
 /* The version of the library that is running; PRUSIK_VERSION is that of the header. */
 const char *prusik_version(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -25,6 +25,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* 8 bytes, private: bits 31..1 count the notifies, bit 0 somebody may be asleep. */
 struct prusik_condition {
@@ -76,6 +77,7 @@ int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_
 int prusik_condition_notify(struct prusik_condition *condition, struct prusik_lock *lock, uint32_t n);
 int prusik_condition_notify_all(struct prusik_condition *condition, struct prusik_lock *lock);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

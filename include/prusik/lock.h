@@ -31,6 +31,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * 8 bytes, private fields. For debuggers, word is:
@@ -87,6 +88,7 @@ int prusik_lock_locked(const struct prusik_lock *lock);
  */
 int prusik_lock_owner(const struct prusik_lock *lock, struct prusik_owner *ret_owner);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The handle of a child. May be used by all threads of the parent. */
 struct prusik_process;
@@ -29,7 +30,8 @@ struct prusik_process;
 /* Zero means default. */
 struct prusik_process_options {
 	const char *name; /* at most 15 bytes go to the kernel too; default: the parent's */
-	uint32_t dies_with_parent; /* not 0: the child is killed when the starting thread's process dies */
+	uint32_t
+		dies_with_parent; /* not 0: the child is killed when the program that started it ends */
 	uint32_t reserved;
 };
 
@@ -37,14 +39,25 @@ struct prusik_process_options {
  * prusik_process_start - fork a child that runs function(argument) and exits with what it returns
  *
  * What the parent's stdio has buffered is written first, so that it appears once.
- * The child leaves by _exit after flushing stdio: exit handlers of the parent do
- * not run in it. Of the function's result the low 8 bits count.
+ * (While another thread waits for input on stdin, only stdout and stderr are; one
+ * that waits for input on another stream holds the start up.) The child leaves by
+ * _exit after flushing stdio: exit handlers of the parent do not run in it. Of the
+ * function's result the low 8 bits count. It has the signal handlers and mask of
+ * the thread that started it, and, as after every fork, that thread alone: locks
+ * that other threads held, prusik's apart, stay held in it for ever.
+ *
+ * dies_with_parent holds however the parent ends, kill -9 included, from the
+ * child's first line on. Two limits: when the parent's first thread started the
+ * child and ends before the program does, the child is killed then; when another
+ * thread did, the child is not killed while it is stopped (SIGSTOP), nor after it
+ * has called exec.
  *
  * Returns 0 with *ret_process set, or
  *   -EINVAL  no function or no ret_process
  *   -EAGAIN  too many processes (RLIMIT_NPROC, pids cgroup)
  *   -ENOMEM, -EMFILE, -ENFILE
- * On an error no child runs.
+ * On an error there is no child, and function was not called.
+ * Killed inside: the child runs, or nothing of it does.
  * Context: threads; not signal handlers.
  */
 int prusik_process_start(int (*function)(void *), void *argument,
@@ -60,8 +73,11 @@ int prusik_process_start(int (*function)(void *), void *argument,
  *
  * Returns 0, or
  *   -ETIMEDOUT  it still runs
- *   -ECHILD     it ended, but somebody else reaped it: its code is unknown
- *   -EINVAL     NULL; -EDEADLK: called in the child itself
+ *   -ECHILD     it ended, but its code is unknown: somebody else reaped it, or the
+ *               kernel did, because SIGCHLD is ignored
+ *   -EPERM      called by another process than the one that started the child
+ *   -EINVAL     NULL
+ * Context: threads; not signal handlers. Not ended by a signal.
  */
 int prusik_process_join(struct prusik_process *process, int64_t deadline, int *ret_code);
 
@@ -71,7 +87,7 @@ int prusik_process_is_alive(struct prusik_process *process);
 /*
  * Send a signal; terminate is SIGTERM, kill is SIGKILL. Returns 0 (also when it
  * ended by itself meanwhile and is not yet joined), -ESRCH when it has ended and
- * was joined, -EINVAL for a bad number or NULL, -EPERM.
+ * was joined or reaped elsewhere, -EINVAL for a bad number or NULL, -EPERM.
  */
 int prusik_process_signal(struct prusik_process *process, int signal);
 int prusik_process_terminate(struct prusik_process *process);
@@ -87,10 +103,12 @@ int prusik_process_sentinel(const struct prusik_process *process);
 /*
  * prusik_process_free - drop the handle. Accepts NULL.
  *
- * A child that still runs runs on; it is reaped when the program ends.
+ * A child that has ended is reaped here, if it was not before. One that still runs
+ * runs on, and is reaped by the system when this program ends.
  */
 void prusik_process_free(struct prusik_process *process);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

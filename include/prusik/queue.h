@@ -31,6 +31,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The handle: this process's view. May be used by all its threads, and by children. */
 struct prusik_queue;
@@ -192,6 +193,7 @@ int64_t prusik_queue_length(const struct prusik_queue *queue);
 /* All the figures of one moment. Returns 0, -EINVAL, or the domain could not be joined. */
 int prusik_queue_stats(struct prusik_queue *queue, struct prusik_queue_stats *ret_stats);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

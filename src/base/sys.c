@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -237,6 +239,56 @@ int prk_sys_pidfd_open(pid_t pid)
 int prk_sys_pidfd_signal(int pidfd, int signal)
 {
 	return result(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
+}
+
+int prk_sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options)
+{
+	int r = prk_sys_gate(PRK_SYS_WAITID);
+	if (r)
+		return r;
+	do {
+		ret_info->si_pid = 0;
+		r = result(waitid(type, id, ret_info, options));
+	} while (r == -EINTR);
+	return r;
+}
+
+/* ppoll wants the time that is left, not the time when it is over. */
+static int poll_once(struct pollfd *poll_fd, int64_t deadline)
+{
+	struct timespec ts, *left = NULL;
+
+	if (deadline != PRUSIK_FOREVER) {
+		int64_t ahead = deadline == PRUSIK_NOW ? 0 : deadline - prusik_now();
+		left = prk_timespec(ahead, &ts);
+	}
+	return result(ppoll(poll_fd, 1, left, NULL));
+}
+
+int prk_sys_poll_readable(int fd, int64_t deadline)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	int r = prk_sys_gate(PRK_SYS_POLL);
+	if (r)
+		return r;
+	do
+		r = poll_once(&poll_fd, deadline);
+	while (r == -EINTR);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -ETIMEDOUT;
+	return poll_fd.revents & POLLNVAL ? -EBADF : 0;
+}
+
+int prk_sys_set_name(const char *name)
+{
+	return result(prctl(PR_SET_NAME, name, 0, 0, 0));
+}
+
+int prk_sys_set_parent_death_signal(int signal)
+{
+	return result(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0));
 }
 
 #define HELPER_STACK ((size_t)256 << 10)

@@ -9,10 +9,12 @@
 #ifndef PRK_BASE_SYS_H
 #define PRK_BASE_SYS_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 enum prk_sys {
 	PRK_SYS_ANY, /* in prk_sys_fail: whichever call comes Nth */
@@ -31,6 +33,8 @@ enum prk_sys {
 	PRK_SYS_THREAD, /* starting a helper thread */
 	PRK_SYS_FORK,
 	PRK_SYS_PIDFD_OPEN,
+	PRK_SYS_WAITID,
+	PRK_SYS_POLL,
 	PRK_SYS_MALLOC,
 	PRK_SYS_COUNT,
 };
@@ -81,6 +85,15 @@ int prk_sys_futex_waitv(const struct prk_futex *words, unsigned int count, int64
 pid_t prk_sys_fork(void);
 int prk_sys_pidfd_open(pid_t pid);
 int prk_sys_pidfd_signal(int pidfd, int signal);
+/* Not ended by a signal. With WNOHANG, and none has ended: 0, and si_pid is 0. */
+int prk_sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options);
+/* Until fd is readable: 0, or -ETIMEDOUT at the absolute deadline. Not ended by a signal. */
+int prk_sys_poll_readable(int fd, int64_t deadline);
+
+/* The calling thread's name, cut to 15 bytes. */
+int prk_sys_set_name(const char *name);
+/* The signal that the calling process gets when the thread that forked it ends. */
+int prk_sys_set_parent_death_signal(int signal);
 
 /* A detached thread with all signals blocked and a small stack. */
 int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char *name);

@@ -171,6 +171,9 @@ void prk_queue_swap(struct prusik_queue *q, uint32_t a, uint32_t b);
  */
 uint32_t prk_queue_return_dead(struct prusik_queue *q, bool *ret_others);
 
+/* Under get_lock: is the first lease a dead one's? That may be so before the epoch tells. */
+bool prk_queue_oldest_died(const struct prusik_queue *q);
+
 /* Are Q1, Q2, and the lengths so? Under no lock, with nobody inside. Any bytes do. */
 bool prk_queue_valid(const struct prusik_queue *q);
 

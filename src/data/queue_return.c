@@ -68,6 +68,13 @@ static void step_back(struct prusik_queue *q)
 	prk_undo_commit(&b->undo);
 }
 
+bool prk_queue_oldest_died(const struct prusik_queue *q)
+{
+	struct prk_cursors c = prk_queue_cursors(q->body->cursors);
+
+	return c.gets != c.frees && prk_dead(node_at(q, c.frees)->owner);
+}
+
 uint32_t prk_queue_return_dead(struct prusik_queue *q, bool *ret_others)
 {
 	struct prk_cursors c = prk_queue_cursors(q->body->cursors);

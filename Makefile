@@ -1,0 +1,69 @@
+# A thin front for meson. CC=clang and SAN=address|thread have build directories of their own.
+CC_NAME := $(if $(filter default,$(origin CC)),gcc,$(lastword $(notdir $(CC))))
+SAN ?=
+B := build$(if $(filter-out gcc cc,$(CC_NAME)),-$(CC_NAME))$(if $(SAN),-$(SAN))
+
+SANITIZE_address := -Db_sanitize=address,undefined -Db_lundef=false
+SANITIZE_thread := -Db_sanitize=thread -Db_lundef=false
+PREFIX ?= /usr/local
+OPTIONS = --prefix=$(PREFIX) $(SANITIZE_$(SAN))
+
+ifneq ($(filter-out address thread,$(SAN)),)
+$(error SAN is address or thread)
+endif
+
+SETUP := CC=$(CC_NAME) SAN=$(SAN) tools/setup
+C_FILES = $(wildcard include/*.h include/*/*.h $(foreach d,src/* cmd test kill examples,$d/*.[ch]))
+
+build: $(B)/build.ninja
+	@ninja -C $(B)
+
+$(B)/build.ninja:
+	@$(SETUP) core
+	@CC="$(if $(filter default,$(origin CC)),gcc,$(CC))" meson setup $(OPTIONS) $(B)
+
+run: build
+	@$(B)/prusik demo
+
+# Arguments for meson, such as the names of tests: make test ARGS=common
+test:
+	@$(SETUP) core test
+	@$(MAKE) --no-print-directory configured
+	@rm -f $(B)/meson-logs/testlog.json
+	@ninja -C $(B)
+	@meson test -C $(B) --no-rebuild --no-suite kill --print-errorlogs $(ARGS)
+
+check: test
+
+kill:
+	@$(SETUP) core test
+	@$(MAKE) --no-print-directory configured
+	@meson test -C $(B) --suite kill --print-errorlogs $(ARGS)
+
+# Arguments for the harness: make bench ARGS='--quick queue'
+bench:
+	@$(SETUP) core bench
+	@$(MAKE) --no-print-directory $(B)/build.ninja
+	@ninja -C $(B) bench/prusik-bench
+	@$(B)/bench/prusik-bench $(ARGS)
+
+# A build directory made before Check was there does not know its tests.
+configured: $(B)/build.ninja
+	@meson introspect $(B) --tests | grep -q test-common || meson setup --reconfigure $(B)
+
+format:
+	@clang-format -i $(C_FILES)
+
+format-check:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+install: build
+	@meson install -C $(B) --no-rebuild
+
+clean:
+	@rm -rf $(B)
+
+where:
+	@echo $(B)
+
+.PHONY: build run test check kill bench configured format format-check install clean where

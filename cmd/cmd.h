@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CMD_H
+#define CMD_H
+
+/* What the tool exits with. */
+enum {
+	CMD_OK = 0,
+	CMD_NO = 1,     /* the answer is no, or two results differ */
+	CMD_USAGE = 2,  /* the command line is wrong */
+	CMD_OBJECT = 3, /* an object could not be made, opened or used */
+};
+
+/* The commands, one file each: argv from the command's own name on; the exit code. */
+int prusik_cmd_demo(int argc, char **argv);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * prusik - the tool: main looks its first argument up in a table of commands
+ *
+ * A command gets argv from its own name on and returns the exit code (cmd.h).
+ */
+#include "cmd.h"
+
+#include <prusik/common.h>
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+};
+
+static int version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	printf("prusik %s\n", prusik_version());
+	return CMD_OK;
+}
+
+static int help(int argc, char **argv);
+
+static const struct command commands[] = {
+	{ "demo", prusik_cmd_demo, "count words with workers that are being killed" },
+	{ "--help", help, "print this" },
+	{ "--version", version, "print the version" },
+};
+
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void print_help(FILE *stream)
+{
+	fprintf(stream, "usage: prusik COMMAND [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fprintf(stream, "\nExit code: 0 ok, 1 no, 2 wrong usage, 3 an object could not be used.\n");
+}
+
+static int help(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	print_help(stdout);
+	return CMD_OK;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return CMD_USAGE;
+	}
+	const struct command *command = find_command(argv[1]);
+	if (!command) {
+		fprintf(stderr, "prusik: no command '%s'; see prusik --help\n", argv[1]);
+		return CMD_USAGE;
+	}
+	int code = command->run(argc - 1, argv + 1);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("prusik: stdout");
+		return CMD_OBJECT;
+	}
+	return code;
+}

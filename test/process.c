@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "base/atomic.h"
+#include "base/sys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <prusik/lock.h>
+#include <prusik/process.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int return_it(void *code)
+{
+	return *(int *)code;
+}
+
+static int sleep_for_ever(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return 0;
+}
+
+static int sleep_ms(void *ms)
+{
+	usleep((useconds_t) * (int *)ms * 1000);
+	return 7;
+}
+
+static int signal_itself(void *number)
+{
+	signal(*(int *)number, SIG_DFL);
+	/* No core files from the tests. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	kill(getpid(), *(int *)number);
+	sleep(20);
+	return 0;
+}
+
+static struct prusik_process *start_with(int (*function)(void *), void *argument,
+					 const struct prusik_process_options *options)
+{
+	struct prusik_process *process = NULL;
+
+	ck_assert_int_eq(prusik_process_start(function, argument, options, &process), 0);
+	ck_assert_ptr_nonnull(process);
+	return process;
+}
+
+static struct prusik_process *start(int (*function)(void *), void *argument)
+{
+	return start_with(function, argument, NULL);
+}
+
+/* The code of a child that is to end by itself. */
+static int finish(struct prusik_process *process)
+{
+	int code = 1000;
+
+	ck_assert_int_eq(prusik_process_join(process, prusik_in_s(15), &code), 0);
+	prusik_process_free(process);
+	return code;
+}
+
+static int open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* No child, not even a zombie. */
+static void assert_childless(void)
+{
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+}
+
+/* ---- codes ---- */
+
+TEST(every_code_is_told)
+{
+	for (int code = 0; code < 256; code++)
+		ck_assert_int_eq(finish(start(return_it, &code)), code);
+	assert_childless();
+}
+
+TEST(of_the_result_the_low_8_bits_count)
+{
+	int results[] = { 256, 257, -1, -256, 0x7fffff42 };
+
+	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++)
+		ck_assert_int_eq(finish(start(return_it, &results[i])), results[i] & 0xff);
+}
+
+TEST(signals_are_told_as_negative_numbers)
+{
+	int numbers[] = { SIGKILL, SIGTERM, SIGINT,  SIGHUP,  SIGABRT,
+			  SIGSEGV, SIGPIPE, SIGUSR1, SIGRTMAX };
+
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		ck_assert_int_eq(finish(start(signal_itself, &numbers[i])), -numbers[i]);
+}
+
+static int exit_with_9(void *unused)
+{
+	(void)unused;
+	exit(9);
+}
+
+TEST(a_child_may_call_exit)
+{
+	ck_assert_int_eq(finish(start(exit_with_9, NULL)), 9);
+}
+
+static int exec_sh(void *unused)
+{
+	(void)unused;
+	execl("/bin/sh", "sh", "-c", "exit 23", (char *)NULL);
+	return 1;
+}
+
+TEST(a_child_may_exec)
+{
+	struct prusik_process_options options = { .dies_with_parent = 1 };
+
+	ck_assert_int_eq(finish(start_with(exec_sh, NULL, &options)), 23);
+}
+
+/* ---- joining ---- */
+
+TEST(join_keeps_its_deadline)
+{
+	struct prusik_process *process = start(sleep_for_ever, NULL);
+	int code = 1000;
+
+	ck_assert_int_eq(prusik_process_join(process, PRUSIK_NOW, &code), -ETIMEDOUT);
+	int64_t before = prusik_now();
+	ck_assert_int_eq(prusik_process_join(process, prusik_in_ms(50), &code), -ETIMEDOUT);
+	int64_t took = prusik_now() - before;
+	ck_assert_int_ge(took, 50 * 1000000);
+	ck_assert_int_lt(took, 2000 * 1000000LL);
+	ck_assert_int_eq(prusik_process_join(process, prusik_now() - 1, NULL), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_process_join(process, -5, NULL), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_process_is_alive(process), 1);
+	ck_assert_int_eq(code, 1000);
+	ck_assert_int_eq(prusik_process_kill(process), 0);
+	ck_assert_int_eq(prusik_process_join(process, PRUSIK_FOREVER, NULL), 0);
+	ck_assert_int_eq(prusik_process_join(process, PRUSIK_NOW, &code), 0); /* again, later */
+	ck_assert_int_eq(code, -SIGKILL);
+	ck_assert_int_eq(prusik_process_is_alive(process), 0);
+	ck_assert_int_eq(prusik_process_kill(process), -ESRCH);
+	prusik_process_free(process);
+}
+
+static void ignore_it(int number)
+{
+	(void)number;
+}
+
+TEST(join_is_not_ended_by_a_signal)
+{
+	struct sigaction action = { .sa_handler = ignore_it }; /* no SA_RESTART */
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
+	int ms = 100;
+	struct prusik_process *process = start(sleep_ms, &ms);
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	int64_t before = prusik_now();
+	ck_assert_int_eq(prusik_process_join(process, prusik_in_ms(20), NULL), -ETIMEDOUT);
+	ck_assert_int_ge(prusik_now() - before, 20 * 1000000);
+	ck_assert_int_eq(finish(process), 7);
+}
+
+struct joiner {
+	struct prusik_process *process;
+	pthread_t thread;
+	int result, code;
+};
+
+static void *join_it(void *argument)
+{
+	struct joiner *joiner = argument;
+
+	joiner->result = prusik_process_join(joiner->process, PRUSIK_FOREVER, &joiner->code);
+	return NULL;
+}
+
+static void join_by_many(struct prusik_process *process, int expected)
+{
+	struct joiner joiners[16];
+
+	for (int i = 0; i < 16; i++) {
+		joiners[i] = (struct joiner){ .process = process, .result = 1, .code = 1000 };
+		ck_assert_int_eq(pthread_create(&joiners[i].thread, NULL, join_it, &joiners[i]), 0);
+	}
+	for (int i = 0; i < 16; i++) {
+		pthread_join(joiners[i].thread, NULL);
+		ck_assert_int_eq(joiners[i].result, 0);
+		ck_assert_int_eq(joiners[i].code, expected);
+	}
+}
+
+TEST(many_threads_may_join_one_child)
+{
+	for (int round = 0; round < 30; round++) {
+		int ms = round % 5;
+		struct prusik_process *process = start(sleep_ms, &ms);
+		join_by_many(process, 7);
+		prusik_process_free(process);
+	}
+	assert_childless();
+}
+
+TEST(join_with_sigchld_ignored)
+{
+	int ms = 50;
+
+	signal(SIGCHLD, SIG_IGN);
+	struct prusik_process *process = start(sleep_ms, &ms);
+	ck_assert_int_eq(prusik_process_join(process, PRUSIK_NOW, NULL), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_process_join(process, prusik_in_s(10), NULL), -ECHILD);
+	ck_assert_int_eq(prusik_process_join(process, PRUSIK_NOW, NULL), -ECHILD);
+	ck_assert_int_eq(prusik_process_is_alive(process), 0);
+	ck_assert_int_eq(prusik_process_kill(process), -ESRCH);
+	prusik_process_free(process);
+}
+
+TEST(join_of_one_reaped_elsewhere)
+{
+	int code = 5;
+	struct prusik_process *process = start(return_it, &code);
+
+	ck_assert_int_eq(waitpid(prusik_process_pid(process), NULL, 0),
+			 prusik_process_pid(process));
+	ck_assert_int_eq(prusik_process_join(process, PRUSIK_FOREVER, &code), -ECHILD);
+	ck_assert_int_eq(code, 5);
+	prusik_process_free(process);
+}
+
+/* The one that is asked is a child of the test, but not of the one that asks. */
+static int join_sibling(void *sibling)
+{
+	int code;
+
+	if (prusik_process_is_alive(sibling) != 1)
+		return 1;
+	if (prusik_process_join(sibling, PRUSIK_NOW, &code) != -EPERM)
+		return 2;
+	if (prusik_process_kill(sibling) != 0)
+		return 3;
+	prusik_process_free(sibling);
+	return 0;
+}
+
+TEST(only_the_parent_joins)
+{
+	struct prusik_process *sleeper = start(sleep_for_ever, NULL);
+
+	ck_assert_int_eq(finish(start(join_sibling, sleeper)), 0);
+	ck_assert_int_eq(finish(sleeper), -SIGKILL);
+}
+
+/* While a tracer has the child, its end is seen and its code is not. */
+static int trace(void *pid)
+{
+	if (syscall(SYS_ptrace, 0x4206 /* PTRACE_SEIZE */, *(int *)pid, 0, 0) != 0)
+		return 1;
+	raise(SIGSTOP);
+	return 0;
+}
+
+TEST(join_of_a_traced_child)
+{
+	struct prusik_process *process = start(sleep_for_ever, NULL);
+	int code, pid = prusik_process_pid(process);
+	struct prusik_process *tracer = start(trace, &pid);
+
+	ck_assert_int_eq(waitpid(prusik_process_pid(tracer), NULL, WUNTRACED),
+			 prusik_process_pid(tracer));
+	prusik_process_kill(process);
+	ck_assert_int_eq(prusik_process_join(process, prusik_in_ms(50), &code), -ETIMEDOUT);
+	prusik_process_signal(tracer, SIGCONT);
+	ck_assert_int_eq(finish(tracer), 0);
+	ck_assert_int_eq(finish(process), -SIGKILL);
+}
+
+/* ---- handles ---- */
+
+TEST(bad_arguments)
+{
+	struct prusik_process *process = NULL;
+	int code = 3;
+
+	ck_assert_int_eq(prusik_process_start(NULL, NULL, NULL, &process), -EINVAL);
+	ck_assert_int_eq(prusik_process_start(return_it, NULL, NULL, NULL), -EINVAL);
+	ck_assert_ptr_null(process);
+	ck_assert_int_eq(prusik_process_join(NULL, PRUSIK_NOW, &code), -EINVAL);
+	ck_assert_int_eq(prusik_process_is_alive(NULL), -EINVAL);
+	ck_assert_int_eq(prusik_process_kill(NULL), -EINVAL);
+	ck_assert_int_eq(prusik_process_terminate(NULL), -EINVAL);
+	ck_assert_int_eq(prusik_process_pid(NULL), -EINVAL);
+	ck_assert_int_eq(prusik_process_sentinel(NULL), -EINVAL);
+	ck_assert_ptr_null(prusik_process_name(NULL));
+	prusik_process_free(NULL);
+	signal(SIGTERM, SIG_DFL); /* Check's own handler would be the child's too */
+	process = start(sleep_for_ever, NULL);
+	ck_assert_int_eq(prusik_process_signal(process, 12345), -EINVAL);
+	ck_assert_int_eq(prusik_process_signal(process, -1), -EINVAL);
+	ck_assert_int_eq(prusik_process_signal(process, 0), 0);
+	ck_assert_int_eq(prusik_process_terminate(process), 0);
+	ck_assert_int_eq(finish(process), -SIGTERM);
+}
+
+static int name_is(void *expected)
+{
+	char name[16];
+
+	prctl(PR_GET_NAME, name);
+	return strcmp(name, expected) != 0;
+}
+
+TEST(names)
+{
+	struct prusik_process_options options = { .name = "a rather long name" };
+	char seen[] = "a rather long n";
+	struct prusik_process *process = start_with(name_is, seen, &options);
+
+	ck_assert_str_eq(prusik_process_name(process), "a rather long name");
+	ck_assert_int_eq(finish(process), 0);
+	char parents[16];
+	prctl(PR_GET_NAME, parents);
+	process = start(name_is, parents);
+	ck_assert_str_eq(prusik_process_name(process), "");
+	ck_assert_int_eq(finish(process), 0);
+}
+
+TEST(nothing_is_left_after_free)
+{
+	int code = 1;
+	finish(start(return_it, &code));
+	int before = open_files();
+
+	for (int i = 0; i < 100; i++) {
+		struct prusik_process *process = start(return_it, &code);
+		if (i % 2)
+			prusik_process_join(process, PRUSIK_FOREVER, NULL);
+		else
+			while (prusik_process_is_alive(process))
+				;
+		prusik_process_free(process);
+	}
+	ck_assert_int_eq(open_files(), before);
+	assert_childless();
+}
+
+static int write_line(void *fd)
+{
+	return write(*(int *)fd, "x", 1) == 1 ? 0 : 1;
+}
+
+TEST(a_freed_child_runs_on)
+{
+	int ends[2];
+	char byte;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	prusik_process_free(start(write_line, &ends[1]));
+	ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+}
+
+/* ---- failures of the system ---- */
+
+static int mark(void *marks)
+{
+	++*(int *)marks;
+	return 0;
+}
+
+static int try_start(enum prk_sys call, uint32_t nth, int *marks)
+{
+	struct prusik_process *process = NULL;
+
+	prk_sys_fail(call, nth, EMFILE);
+	int r = prusik_process_start(mark, marks, NULL, &process);
+	prk_sys_fail(call, 0, 0);
+	if (r == 0) {
+		while (prusik_process_is_alive(process) != 0)
+			;
+		prusik_process_free(process);
+	} else {
+		ck_assert(r == -EMFILE || r == -ENOMEM);
+		ck_assert_ptr_null(process);
+		assert_childless();
+	}
+	return r;
+}
+
+TEST(a_start_that_fails_starts_nothing)
+{
+	int *marks = test_shared(sizeof *marks);
+	int before = open_files();
+	uint32_t nth = 1;
+
+	while (try_start(PRK_SYS_ANY, nth, marks) < 0) {
+		ck_assert_int_eq(*marks, 0);
+		ck_assert_int_eq(open_files(), before);
+		nth++;
+	}
+	ck_assert_uint_ge(nth, 6); /* page, memory, own pidfd, fork, child's pidfd */
+	ck_assert_int_eq(*marks, 1);
+	ck_assert_int_eq(open_files(), before);
+	ck_assert_int_eq(try_start(PRK_SYS_PIDFD_OPEN, 2, marks), -EMFILE);
+	ck_assert_int_eq(*marks, 1);
+}
+
+TEST(out_of_descriptors)
+{
+	int code = 4;
+	finish(start(return_it, &code));
+	struct rlimit limit;
+	struct prusik_process *held[64];
+	int n = 0, r = 0;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = (rlim_t)open_files() + 10;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (n < 64 && (r = prusik_process_start(return_it, &code, NULL, &held[n])) == 0)
+		n++;
+	ck_assert_int_eq(r, -EMFILE);
+	ck_assert_int_ge(n, 5);
+	while (n > 0)
+		ck_assert_int_eq(finish(held[--n]), 4);
+	assert_childless();
+}
+
+/* ---- dying with the parent ---- */
+
+struct family {
+	uint32_t grandchild; /* its number, once it runs */
+};
+
+static int be_grandchild(void *argument)
+{
+	struct family *family = argument;
+
+	prk_store32_rel(&family->grandchild, (uint32_t)getpid());
+	return sleep_for_ever(NULL);
+}
+
+static const struct prusik_process_options with_parent = { .dies_with_parent = 1 };
+
+static int be_middle(void *family)
+{
+	struct prusik_process *grandchild;
+
+	if (prusik_process_start(be_grandchild, family, &with_parent, &grandchild) < 0)
+		return 1;
+	return sleep_for_ever(NULL);
+}
+
+static void *start_in_thread(void *family)
+{
+	struct prusik_process *grandchild;
+
+	if (prusik_process_start(be_grandchild, family, &with_parent, &grandchild) < 0)
+		exit(1);
+	return NULL; /* the thread ends, its process does not */
+}
+
+static int be_threaded_middle(void *family)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, start_in_thread, family);
+	pthread_join(thread, NULL);
+	return sleep_for_ever(NULL);
+}
+
+static int wait_for_grandchild(struct family *family)
+{
+	uint32_t pid;
+
+	while ((pid = prk_load32_acq(&family->grandchild)) == 0)
+		usleep(1000);
+	return (int)pid;
+}
+
+static void assert_gone_within_a_second(int pid)
+{
+	int64_t deadline = prusik_in_s(1);
+
+	/* Become its parent, so that it does not linger as somebody else's zombie. */
+	while (waitpid(pid, NULL, WNOHANG) != pid && kill(pid, 0) == 0) {
+		ck_assert_int_lt(prusik_now(), deadline);
+		usleep(1000);
+	}
+}
+
+static void kill_the_middle(int (*middle)(void *))
+{
+	struct family *family = test_shared(sizeof *family);
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	struct prusik_process *process = start(middle, family);
+	int grandchild = wait_for_grandchild(family);
+	usleep(20000);
+	ck_assert_int_eq(kill(grandchild, 0),
+			 0); /* also when the thread that forked it has ended */
+	prusik_process_kill(process);
+	ck_assert_int_eq(finish(process), -SIGKILL);
+	assert_gone_within_a_second(grandchild);
+}
+
+TEST(dies_with_parent)
+{
+	kill_the_middle(be_middle);
+}
+
+TEST(dies_with_parent_but_not_with_the_thread)
+{
+	kill_the_middle(be_threaded_middle);
+}
+
+static int start_and_end(void *family)
+{
+	struct prusik_process *grandchild;
+
+	return prusik_process_start(be_grandchild, family, &with_parent, &grandchild) < 0;
+}
+
+/* The parent ends while the child is on its way: it never outlives it, at whatever moment. */
+TEST(dies_with_parent_from_the_first_line_on)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (int i = 0; i < 200; i++) {
+		struct family *family = test_shared(sizeof *family);
+		ck_assert_int_eq(finish(start(start_and_end, family)), 0);
+		int64_t deadline = prusik_in_s(5);
+		while (waitpid(-1, NULL, WNOHANG) >= 0) {
+			ck_assert_int_lt(prusik_now(), deadline);
+			usleep(200);
+		}
+	}
+}
+
+static int start_some(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		struct prusik_process *one;
+		if (prusik_process_start(sleep_for_ever, NULL, &with_parent, &one) < 0)
+			return 1;
+		prusik_process_kill(one);
+		prusik_process_free(one);
+	}
+}
+
+/* kill -9 of one that is starting children all the time, at random moments. */
+TEST(a_killed_starter_leaves_nobody)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (int i = 0; i < 60; i++) {
+		struct prusik_process *starter = start(start_some, NULL);
+		usleep((useconds_t)(500 + i * 97));
+		prusik_process_kill(starter);
+		ck_assert_int_eq(finish(starter), -SIGKILL);
+		int64_t deadline = prusik_in_s(5);
+		while (waitpid(-1, NULL, WNOHANG) >= 0) {
+			ck_assert_int_lt(prusik_now(), deadline);
+			usleep(200);
+		}
+	}
+}
+
+TEST(outlives_its_parent_unless_asked)
+{
+	struct family *family = test_shared(sizeof *family);
+	struct prusik_process_options options = { 0 };
+	struct prusik_process *child = start_with(be_grandchild, family, &options);
+	int pid = wait_for_grandchild(family);
+
+	ck_assert_int_eq(prusik_process_is_alive(child), 1);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(finish(child), -SIGKILL);
+}
+
+/* ---- stdio ---- */
+
+static int print_more(void *file)
+{
+	fputs("child\n", file);
+	return 0;
+}
+
+static void assert_content(const char *path, const char *expected)
+{
+	char buffer[256] = "";
+	FILE *file = fopen(path, "r");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_gt(fread(buffer, 1, sizeof buffer - 1, file), 0);
+	fclose(file);
+	ck_assert_str_eq(buffer, expected);
+}
+
+TEST(stdio_is_neither_lost_nor_doubled)
+{
+	char path[] = "/tmp/prusik-test-XXXXXX";
+	int fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	FILE *file = fdopen(fd, "w");
+
+	fputs("parent before\n", file);
+	ck_assert_int_eq(finish(start(print_more, file)), 0);
+	fputs("parent after\n", file);
+	fclose(file);
+	assert_content(path, "parent before\nchild\nparent after\n");
+	unlink(path);
+}
+
+static void *read_line(void *unused)
+{
+	char line[16];
+
+	(void)unused;
+	return fgets(line, sizeof line, stdin);
+}
+
+/* A thread that waits for input holds the lock of stdin. */
+TEST(start_while_a_thread_reads_stdin)
+{
+	int ends[2], code = 6;
+	pthread_t thread;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	dup2(ends[0], STDIN_FILENO);
+	pthread_create(&thread, NULL, read_line, NULL);
+	usleep(50000);
+	ck_assert_int_eq(finish(start(return_it, &code)), 6);
+	ck_assert_int_eq(write(ends[1], "\n", 1), 1);
+	pthread_join(thread, NULL);
+}
+
+/* ---- threads ---- */
+
+struct busy {
+	struct prusik_lock lock;
+	uint32_t stop;
+};
+
+static void *be_busy(void *argument)
+{
+	struct busy *busy = argument;
+
+	while (!prk_load32_rlx(&busy->stop)) {
+		free(malloc(100));
+		ck_assert_int_ge(prusik_lock_acquire(&busy->lock, PRUSIK_FOREVER), 0);
+		ck_assert_int_eq(prusik_lock_release(&busy->lock), 0);
+	}
+	return NULL;
+}
+
+static int use_everything(void *lock)
+{
+	free(malloc(1000));
+	if (prusik_lock_acquire(lock, prusik_in_s(10)) < 0)
+		return 1;
+	return prusik_lock_release(lock) == 0 ? 42 : 2;
+}
+
+TEST(fork_among_busy_threads)
+{
+	struct busy *busy = test_shared(sizeof *busy);
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, be_busy, busy);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(finish(start(use_everything, &busy->lock)), 42);
+	prk_store32_rlx(&busy->stop, 1);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_childless();
+}
+
+static void *start_many(void *ret_failures)
+{
+	int code = 11;
+
+	for (int i = 0; i < 25; i++) {
+		struct prusik_process *process;
+		int got = 1000;
+		if (prusik_process_start(return_it, &code, &with_parent, &process) < 0 ||
+		    prusik_process_join(process, prusik_in_s(15), &got) < 0 || got != 11)
+			++*(int *)ret_failures;
+		prusik_process_free(process);
+	}
+	return NULL;
+}
+
+TEST(threads_start_children_at_once)
+{
+	pthread_t threads[8];
+	int failures[8] = { 0 };
+
+	for (int i = 0; i < 8; i++)
+		pthread_create(&threads[i], NULL, start_many, &failures[i]);
+	for (int i = 0; i < 8; i++) {
+		pthread_join(threads[i], NULL);
+		ck_assert_int_eq(failures[i], 0);
+	}
+	assert_childless();
+}
