@@ -88,7 +88,7 @@ static void set_up(const struct kill_case *c)
 
 static bool start(const struct kill_case *c, struct kill_victim *v)
 {
-	if (!kill_victim_start(v))
+	if (!kill_claim(kill_victim_start(v), "the victim comes to its operation"))
 		return false;
 	if (c->ready)
 		c->ready(kill_run->object[0]);

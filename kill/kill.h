@@ -37,7 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KILL_LIMIT INT64_C(5000000000)
+#define KILL_LIMIT INT64_C(10000000000)
 #define KILL_OBJECT_MAX ((size_t)128 << 10)
 #define KILL_OTHERS_MAX 16
 
