@@ -81,7 +81,7 @@ static void set_up(const struct kill_case *c)
 	memset(run->note, 0, sizeof run->note);
 	memset(run->lease, 0, sizeof run->lease);
 	run->phase = KILL_PREPARES;
-	run->victim_id = run->finished = run->everybody_died = run->go = 0;
+	run->victim_id = run->second_id = run->finished = run->everybody_died = run->go = 0;
 	if (c->setup)
 		c->setup(run->object[0]);
 }
@@ -283,8 +283,8 @@ static void run_points(const struct kill_case *c, enum kill_form form, const str
 {
 	bool last = false;
 
-	/* With a stride ever sparser: what makes an operation long is libc starting a thread. */
-	uint32_t sparser = o->stride > 1 ? 4 : UINT32_MAX;
+	/* Ever sparser when in a hurry: what makes an operation long is libc starting a thread. */
+	uint32_t sparser = o->limit ? 4 : UINT32_MAX;
 	int64_t end = end_of(o);
 
 	for (uint32_t n = first_point(c, form, o->stride); !last && prusik_now() < end;

@@ -60,6 +60,7 @@ enum kill_form {
 #define KILL_OWN_DOMAIN 8u /* each point has a domain of its own, not yet made */
 #define KILL_NO_SNAPSHOT 16u /* what the operation changes does not lie in the object */
 #define KILL_NO_ALL 32u /* everybody dead at once is not a state that check can judge */
+#define KILL_FREEZE 128u /* warm, and its sentinel is held still: it alone can bury */
 #define KILL_NO_RESUME 64u /* a victim that lives on may leave the others waiting, rightly */
 
 typedef void kill_fn(void *object);
