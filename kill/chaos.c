@@ -34,7 +34,7 @@ static uint32_t current[CHAOS_CHILDREN_MAX]; /* the child's body; another one wi
 static char domain[64];
 
 static struct {
-	uint64_t kills, multiple, everybody, demands;
+	uint64_t kills, multiple, everybody, silent, demands;
 	uint64_t moved_by_dead, redelivered;
 	int64_t standstill;
 } sums;
@@ -337,6 +337,69 @@ static void stop_one_side(enum chaos_phase phase, bool (*at_rest)(void), const c
 	set_phase(CHAOS_FLOW);
 }
 
+/* A worker whose queue has another worker that waits for it without limit; 0: there is none. */
+static uint32_t some_worker_to_spare(void)
+{
+	uint32_t first = options.producers + options.partners,
+		 child = first + chaos_random(options.workers);
+
+	return child + CHAOS_QUEUES < children || child >= first + CHAOS_QUEUES ? child : 0;
+}
+
+static void replace(uint32_t child)
+{
+	kill(pids[current[child]], SIGKILL);
+	start(child);
+	sums.kills++;
+}
+
+/* Kill it, and have nobody take its place. */
+static void kill_silently(uint32_t child)
+{
+	uint32_t body = current[child];
+
+	reap_dying(0); /* its last body too */
+	current[child] = child * CHAOS_BODIES + (body + 1) % CHAOS_BODIES;
+	kill(pids[body], SIGKILL);
+	reap_dying(0);
+	sums.kills++;
+	sums.silent++;
+}
+
+/* Wait a little for the holder to hold something. */
+static bool holds(uint32_t child)
+{
+	for (int patience = 200; patience > 0; patience--) {
+		for (uint32_t t = 0; t < CHAOS_THREADS; t++)
+			if (prk_load32_rlx(&chaos->seat[current[child]][t].place) == CHAOS_HOLDING)
+				return true;
+		nap(50);
+	}
+	return false;
+}
+
+static void kill_a_holder(uint32_t child)
+{
+	bool dry = chaos_random(2);
+
+	reap_dying(0);
+	if (chaos_random(2))
+		replace(child); /* one that has not waited yet, perhaps */
+	prk_store32_rel(&chaos->holder, child + 1);
+	if (holds(child)) {
+		if (dry)
+			set_phase(CHAOS_NO_PUTS);
+		nap(500 + chaos_random(4000));
+		note_steps();
+		kill_silently(child);
+		demand(dry ? all_empty : all_stepped,
+		       "those who waited for a dead one do not go on");
+		set_phase(CHAOS_FLOW);
+		start(child);
+	}
+	prk_store32_rel(&chaos->holder, 0);
+}
+
 static void episode(void)
 {
 	kill_for_a_while(10 + chaos_random(40));
@@ -347,6 +410,9 @@ static void episode(void)
 		stop_one_side(dice ? CHAOS_NO_PUTS : CHAOS_NO_TAKES, dice ? all_empty : one_full,
 			      dice ? "the queues do not run empty" : "the queues do not run full");
 	}
+	uint32_t holder = some_worker_to_spare();
+	if (dice == 2 && holder)
+		kill_a_holder(holder);
 	reap_dying(0);
 	note_steps();
 	demand(all_stepped, "a thread does not move on");
@@ -429,9 +495,10 @@ static bool report(int64_t began)
 	struct prusik_queue_stats leased, mixed;
 	bool ok = check_queue(CHAOS_LEASED, &leased) & check_queue(CHAOS_MIXED, &mixed);
 
-	printf("%.1f s, seed %lu: %lu SIGKILLs, %lu rounds with several, %lu with all\n",
+	printf("%.1f s, seed %lu: %lu SIGKILLs, %lu rounds with several, %lu with all, %lu "
+	       "unreplaced\n",
 	       (double)(prusik_now() - began) / 1e9, options.seed, sums.kills, sums.multiple,
-	       sums.everybody);
+	       sums.everybody, sums.silent);
 	printf("items put %lu, surely %lu; undo recoveries %lu, locks recovered %lu\n",
 	       leased.put + mixed.put, t->items, leased.recovered + mixed.recovered,
 	       chaos->account.recovered);

@@ -13,6 +13,8 @@
  * and again and demands that every single thread moves on; stops the producers
  * and demands that the queues run empty, leases of the dead included; stops the
  * workers and demands that a queue runs full; and lets single items through then.
+ * A newcomer looks around, too, and rings. So now and then one is killed, while all
+ * others have come to wait for what it holds, and is not replaced before they go on.
  */
 #ifndef KILL_CHAOS_H
 #define KILL_CHAOS_H
@@ -56,6 +58,7 @@ enum chaos_place {
 	CHAOS_TAKING,
 	CHAOS_GETTING,
 	CHAOS_WORKING,
+	CHAOS_HOLDING,
 	CHAOS_FINISHING,
 	CHAOS_LOCKING,
 	CHAOS_WAITING,
@@ -105,6 +108,7 @@ struct chaos_shared {
 	uint32_t permits;
 	uint32_t calm; /* nobody starts or ends a thread, or sits on leases */
 	uint32_t failed;
+	uint32_t holder;     /* this child, + 1, keeps what it takes next: leases, or the lock */
 	uint64_t inversions; /* items of the second queue out of order: returned ones */
 	struct chaos_account account;
 	_Alignas(64) struct chaos_seat seat[CHAOS_BODIES_MAX][CHAOS_THREADS];

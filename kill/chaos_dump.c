@@ -11,11 +11,17 @@
 #include <string.h>
 
 static const char *const places[CHAOS_PLACES] = {
-	[CHAOS_STARTING] = "starting",	 [CHAOS_PAUSING] = "pausing",
-	[CHAOS_NUMBERING] = "numbering", [CHAOS_PUTTING] = "putting",
-	[CHAOS_TAKING] = "taking",	 [CHAOS_GETTING] = "getting",
-	[CHAOS_WORKING] = "working",	 [CHAOS_FINISHING] = "done",
-	[CHAOS_LOCKING] = "in the lock", [CHAOS_WAITING] = "in the condition",
+	[CHAOS_STARTING] = "starting",
+	[CHAOS_PAUSING] = "pausing",
+	[CHAOS_NUMBERING] = "numbering",
+	[CHAOS_PUTTING] = "putting",
+	[CHAOS_TAKING] = "taking",
+	[CHAOS_GETTING] = "getting",
+	[CHAOS_WORKING] = "working",
+	[CHAOS_HOLDING] = "holding",
+	[CHAOS_FINISHING] = "done",
+	[CHAOS_LOCKING] = "in the lock",
+	[CHAOS_WAITING] = "in the condition",
 };
 
 static void dump_lock(const char *name, const struct prusik_lock *lock)
