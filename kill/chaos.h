@@ -126,6 +126,19 @@ struct chaos_totals {
 	uint64_t lost;
 };
 
+struct chaos_options {
+	uint64_t kills, seconds, seed;
+	uint32_t workers, producers, partners, capacity;
+};
+
+struct chaos_sums {
+	uint64_t kills, multiple, everybody, silent, demands;
+	uint64_t moved_by_dead, redelivered;
+	int64_t standstill;
+};
+
+extern struct chaos_options chaos_options;
+extern struct chaos_sums chaos_sums;
 extern struct chaos_shared *chaos;
 extern struct prusik_queue *chaos_queue[CHAOS_QUEUES];
 extern struct chaos_totals chaos_totals;
@@ -179,8 +192,22 @@ void chaos_balance(bool all);
 void chaos_child(uint32_t child, uint32_t body, enum chaos_role role, uint64_t seed)
 	__attribute__((noreturn));
 
+/* ---- the parent (chaos_course.c) ---- */
+
+/* Start the children, kill and replace them as the options say, and let the rest come to an end. */
+void chaos_run(void);
+/* Be done by the next episode's end. */
+void chaos_stop(int signal);
+/* For give_up: nobody is to remain. */
+void chaos_kill_all(void);
+/* Say who stands where, end all children, and exit. */
+void chaos_give_up(void) __attribute__((noreturn));
+
+/* The child's living body i, or 0: bodies are numbered child by child. */
+pid_t chaos_body(uint32_t i);
+
 /* ---- what stands still (chaos_dump.c) ---- */
 
-void chaos_dump(const pid_t *pids, uint32_t bodies);
+void chaos_dump(bool with_children);
 
 #endif
