@@ -93,7 +93,8 @@ static bool report(int64_t began)
 {
 	const struct chaos_totals *t = &chaos_totals;
 	struct prusik_queue_stats leased, mixed;
-	bool ok = check_queue(CHAOS_LEASED, &leased) & check_queue(CHAOS_MIXED, &mixed);
+	bool ok = check_queue(CHAOS_LEASED, &leased);
+	ok = check_queue(CHAOS_MIXED, &mixed) && ok;
 
 	printf("%.1f s, seed %lu: %lu SIGKILLs, %lu rounds with several, %lu with all, %lu "
 	       "unreplaced\n",
