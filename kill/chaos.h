@@ -33,7 +33,7 @@
 #define CHAOS_THREADS 2 /* per child */
 #define CHAOS_QUEUES 2
 #define CHAOS_LANES_MAX (CHAOS_BODIES_MAX * CHAOS_THREADS * CHAOS_QUEUES)
-#define CHAOS_MARKS (1u << 18) /* per lane; items older than half of that are off the books */
+#define CHAOS_MARKS (1u << 20) /* per lane; items older than half of that are off the books */
 #define CHAOS_BATCH 16u
 #define CHAOS_ITEM_MAX 200u
 #define CHAOS_COUNTER_MAX 3u

@@ -293,7 +293,6 @@ static void kill_silently(uint32_t child)
 {
 	uint32_t body = current[child];
 
-	reap_dying(0); /* its last body too */
 	current[child] = child * CHAOS_BODIES + (body + 1) % CHAOS_BODIES;
 	kill(pids[body], SIGKILL);
 	reap_dying(0);
@@ -319,9 +318,9 @@ static void kill_a_holder(uint32_t child)
 
 	if (!to_spare(child))
 		return;
-	reap_dying(0);
 	if (chaos_random(2))
 		replace(child); /* one that has not waited yet, perhaps */
+	reap_dying(0); /* not later: that may take seconds, in which items on lease grow old */
 	prk_store32_rel(&chaos->holder, child + 1);
 	if (holds(child)) {
 		if (dry)
