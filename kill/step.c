@@ -167,8 +167,10 @@ bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object
 static enum kill_step after_stop(struct kill_victim *v, int status)
 {
 	v->stopped = WIFSTOPPED(status);
-	if (!v->stopped || WSTOPSIG(status) != SIGTRAP)
+	if (!v->stopped || WSTOPSIG(status) != SIGTRAP) {
+		printf("        instead of stepping: wait status %x\n", (unsigned int)status);
 		return KILL_GONE;
+	}
 	v->steps++;
 	v->returned = prk_load32_acq(v->phase) == KILL_ENDED;
 	return v->returned ? KILL_RETURNED : KILL_STEPPED;
