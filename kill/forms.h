@@ -11,7 +11,7 @@ struct kill_tally {
 
 struct kill_options {
 	uint32_t stride; /* where a point costs a process: so far apart; 1 = all of them */
-	int64_t limit; /* ns after which such a form ends early, and points farther in lie farther apart; 0: none */
+	int64_t limit; /* in ns, or 0: such a form ends early, and gets sparser farther in */
 	bool stop; /* at the first failure */
 };
 
