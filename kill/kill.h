@@ -37,8 +37,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KILL_LIMIT INT64_C(5000000000)
+#define KILL_LIMIT INT64_C(10000000000)
 #define KILL_OBJECT_MAX ((size_t)128 << 10)
+#define KILL_IMAGE_MAX ((size_t)256 << 10)
 #define KILL_OTHERS_MAX 16
 
 enum kill_form {
@@ -60,6 +61,7 @@ enum kill_form {
 #define KILL_OWN_DOMAIN 8u /* each point has a domain of its own, not yet made */
 #define KILL_NO_SNAPSHOT 16u /* what the operation changes does not lie in the object */
 #define KILL_NO_ALL 32u /* everybody dead at once is not a state that check can judge */
+#define KILL_FREEZE 128u /* warm, and its sentinel is held still: it alone can bury */
 #define KILL_NO_RESUME 64u /* a victim that lives on may leave the others waiting, rightly */
 
 typedef void kill_fn(void *object);
@@ -105,7 +107,7 @@ struct kill_run {
 	uint32_t note[16]; /* for cases; zeroed at each point */
 	struct prusik_lease lease[16]; /* the same */
 	struct prusik_lease kept[16]; /* leases of those who stay for the whole case */
-	_Alignas(64) char image[KILL_OBJECT_MAX]; /* kept for the whole case */
+	_Alignas(64) char image[KILL_IMAGE_MAX]; /* kept for the whole case */
 	_Alignas(64) char object[3][KILL_OBJECT_MAX]; /* the object, its copy, a copy of the copy */
 };
 
@@ -126,6 +128,8 @@ void kill_settle(int other);
 bool kill_lives(int other);
 /* SIGKILL, and wait until it is gone. */
 void kill_now(int other);
+/* The same, and wait a while until somebody has buried it, if anybody stands guard. */
+void kill_and_bury(int other);
 /* In it: from here on I may sleep for good. */
 void kill_hello(void);
 /* In it: sleep until kill_go has been called so often. */
@@ -147,6 +151,8 @@ extern const struct kill_table kill_condition_table;
 extern const struct kill_table kill_life_table;
 extern const struct kill_table kill_queue_table;
 extern const struct kill_table kill_arena_table;
+extern const struct kill_table kill_arena_queue_table;
+extern const struct kill_table kill_arena_name_table;
 
 #define KILL_TABLE(array) { (array), sizeof(array) / sizeof(array)[0] }
 
