@@ -449,7 +449,6 @@ static bool due(const struct kill_options *o, int64_t end, uint32_t *images, uin
 static void run_pass(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
 		     struct kill_tally *t)
 {
-	int64_t end = o->limit ? prusik_in_ns(o->limit) : PRUSIK_FOREVER;
 	uint32_t images = 0, next = 0;
 	int first = kill_others();
 	struct kill_victim v = { 0 };
