@@ -9,6 +9,7 @@
 #define PRUSIK_H
 
 #include <prusik/arena.h>
+#include <prusik/cancel.h>
 #include <prusik/common.h>
 #include <prusik/condition.h>
 #include <prusik/lock.h>

@@ -40,6 +40,7 @@ struct prusik_condition {
  *   0                 notified, or somebody in the domain died: look again
  *   PRUSIK_RECOVERED  the same, and the lock's last holder died holding it
  *   -ETIMEDOUT        deadline passed
+ *   -ECANCELED        the token that the thread heeds is set (prusik/cancel.h)
  *   -EPERM            the calling thread does not hold lock; nothing was done
  *   -EINVAL           NULL or misaligned
  * The deadline bounds the sleep, not the taking of the lock afterwards.

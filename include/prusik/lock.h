@@ -53,6 +53,7 @@ struct prusik_owner {
  *
  * Returns 0 or PRUSIK_RECOVERED: it is yours; or
  *   -ETIMEDOUT  still held at deadline (PRUSIK_NOW: held now)
+ *   -ECANCELED  the token that the thread heeds is set (prusik/cancel.h)
  *   -EDEADLK    the calling thread holds it
  *   -EINVAL     NULL or misaligned (4 bytes)
  *   or a cause for which the domain could not be joined (prusik/common.h)

@@ -194,6 +194,14 @@ int prk_sys_futex_wake(uint32_t *word, int count)
 	return result(syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0));
 }
 
+int prk_sys_futex_wake_op(uint32_t *word, int count, int operation, uint32_t argument)
+{
+	/* Wakes on the second word too, if a comparison holds: none (count 0) here. */
+	uint32_t encoded = (uint32_t)operation << 28 | (argument & 0xfff) << 12;
+
+	return result(syscall(SYS_futex, word, FUTEX_WAKE_OP, count, (void *)0, word, encoded));
+}
+
 int prk_sys_futex_wait(uint32_t *word, uint32_t value, int64_t deadline)
 {
 	struct timespec ts, *until = prk_timespec(deadline, &ts);

@@ -50,7 +50,7 @@ int prusik_condition_wait(struct prusik_condition *condition, struct prusik_lock
 	prk_store32_rlx(&condition->word, seen);
 	prk_lock_release(lock);
 	r = prk_wait(&condition->word, seen, epoch, deadline);
-	int again = prk_lock_acquire(lock, PRUSIK_FOREVER);
+	int again = prk_lock_take(lock);
 	return again != 0 ? again : r;
 }
 

@@ -103,6 +103,16 @@ int prk_lock_acquire_slow(struct prusik_lock *lock, int64_t deadline)
 	return sleep_for(lock, deadline);
 }
 
+int prk_lock_take_slow(struct prusik_lock *lock)
+{
+	uint32_t *cancel = prk_cancel_here;
+
+	prk_cancel_here = NULL;
+	int r = prk_lock_acquire_slow(lock, PRUSIK_FOREVER);
+	prk_cancel_here = cancel;
+	return r;
+}
+
 int prk_lock_release_slow(struct prusik_lock *lock)
 {
 	struct prk_self *self = prk_self();
