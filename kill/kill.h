@@ -104,6 +104,7 @@ struct kill_run {
 	uint32_t second_phase, second_id; /* of the recoverer that is stepped */
 	uint32_t note[16]; /* for cases; zeroed at each point */
 	struct prusik_lease lease[16]; /* the same */
+	struct prusik_lease kept[16]; /* leases of those who stay for the whole case */
 	_Alignas(64) char image[KILL_OBJECT_MAX]; /* kept for the whole case */
 	_Alignas(64) char object[3][KILL_OBJECT_MAX]; /* the object, its copy, a copy of the copy */
 };
@@ -125,6 +126,8 @@ void kill_settle(int other);
 bool kill_lives(int other);
 /* SIGKILL, and wait until it is gone. */
 void kill_now(int other);
+/* The same, and wait a while until somebody has buried it, if anybody stands guard. */
+void kill_and_bury(int other);
 /* In it: from here on I may sleep for good. */
 void kill_hello(void);
 /* In it: sleep until kill_go has been called so often. */

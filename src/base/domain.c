@@ -111,6 +111,10 @@ static int check_file(int fd)
 	ssize_t n = prk_sys_pread(fd, &head, sizeof head, 0);
 	if (n < 0)
 		return (int)n;
+	/* Once more, after top was read: the table may have grown since, file first. */
+	r = prk_sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
 	bool ours = n == sizeof head && head.magic == PRK_LIFE_MAGIC && head.version == PRK_LIFE_VERSION &&
 		    head.signature == life_signature() && head.top >= PRK_SLOTS_UNGUARDED &&
 		    head.top <= PRK_SLOTS_MAX && st.st_size >= (off_t)LIFE_BYTES(head.top);

@@ -94,10 +94,16 @@ static struct robust_list *link_of(struct prk_slot *slot)
 	return (struct robust_list *)&slot->next;
 }
 
+/* The link itself: glibc and the kernel set bit 0 in pointers to priority-inheriting mutexes. */
+static struct robust_list *plain(struct robust_list *link)
+{
+	return (struct robust_list *)((uintptr_t)link & ~(uintptr_t)1);
+}
+
 /* Where glibc keeps the way back: just before the link. The head has it there too. */
 static void **back_of(struct robust_list *link)
 {
-	return (void **)link - 1;
+	return (void **)plain(link) - 1;
 }
 
 /* For a thread whose libc has given the kernel no list: a child of a bare clone(). */
@@ -151,7 +157,7 @@ static void robust_pop(struct prk_slot *slot)
 
 	*back_of(next) = prev;
 	prk_barrier();
-	*(struct robust_list *volatile *)&prev->next = next;
+	*(struct robust_list *volatile *)&plain(prev)->next = next;
 	prk_barrier();
 }
 
