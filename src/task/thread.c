@@ -2,12 +2,13 @@
 /*
  * thread - pthreads, with a word that says how far each has come
  *
- * The thread says on its word that it has ended, as the last of its destructors
- * (those of prusik_local have run by then). Joiners sleep on the word, so any number
- * of them can, until their deadlines, heeding their tokens; then one of them calls
- * pthread_join, which by now lasts a moment only, and the others wait for it: so
- * when a join returns the thread's stack and its place among the system's threads are
- * free. A thread whose last handle is dropped detaches itself in the end.
+ * A joiner who may wait for ever calls pthread_join, as anybody would; only one
+ * thread may do that. The others, and those who have a deadline or heed a token, sleep
+ * on the word. There the thread says that it has ended, as the last of its
+ * destructors; if nobody is in pthread_join then, one of those woken calls it, for a
+ * moment. Only after that is it GONE, and do joins return: the thread's stack and its
+ * place among the system's threads are free. A thread whose last handle is dropped
+ * detaches itself in the end.
  *
  * Nothing that the new thread has to do before its function can fail, and starting does
  * not wait for any of it. So there is no way for a start to hang.
@@ -39,21 +40,25 @@ void prk_thread_drop(struct prusik_thread *thread)
 		prk_sys_free(thread);
 }
 
+static pthread_t pthread_of(const struct prusik_thread *thread)
+{
+	return (pthread_t)prk_load64_rlx(&thread->pthread);
+}
+
 /* Nobody will join it: its end is its own affair. */
 static void detach(struct prusik_thread *thread)
 {
-	uint32_t seen = prk_load32_acq(&thread->word); /* acq [thread.word] */
-	uint32_t wanted;
+	uint32_t seen = prk_load32_acq(&thread->word), wanted; /* acq [thread.word] */
 
 	do {
-		if ((seen & PRK_THREAD_STATE) > PRK_THREAD_ENDED)
+		if ((seen & PRK_THREAD_STATE) == PRK_THREAD_GONE || (seen & PRK_THREAD_JOINER))
 			return;
 		wanted = seen | PRK_THREAD_DETACHED;
 		if ((seen & PRK_THREAD_STATE) == PRK_THREAD_ENDED)
 			wanted = PRK_THREAD_GONE;
 	} while (!prk_cas32_acqrel(&thread->word, &seen, wanted));
 	if (wanted == PRK_THREAD_GONE)
-		pthread_detach(thread->pthread);
+		pthread_detach(pthread_of(thread));
 }
 
 void prusik_thread_free(struct prusik_thread *thread)
@@ -73,18 +78,27 @@ void prusik_thread_free(struct prusik_thread *thread)
 
 /* ---- the end of a thread ---- */
 
+/* What the word says after the end. A joiner wakes those who sleep on it, when it is GONE. */
+static uint32_t ended(uint32_t seen)
+{
+	if (seen & PRK_THREAD_DETACHED)
+		return PRK_THREAD_GONE;
+	if (seen & PRK_THREAD_JOINER)
+		return PRK_THREAD_ENDED | (seen & ~PRK_THREAD_STATE);
+	return PRK_THREAD_ENDED;
+}
+
 void prk_thread_end(struct prusik_thread *thread)
 {
-	uint32_t seen = prk_load32_rlx(&thread->word), wanted;
+	uint32_t seen = prk_load32_rlx(&thread->word);
 
 	prk_threads_remove(thread);
 	prk_thread_here = NULL;
-	do
-		wanted = seen & PRK_THREAD_DETACHED ? PRK_THREAD_GONE : PRK_THREAD_ENDED;
-	while (!prk_cas32_acqrel(&thread->word, &seen, wanted)); /* rel [thread.word] */
-	if (seen & PRK_THREAD_WAITERS)
+	while (!prk_cas32_acqrel(&thread->word, &seen, ended(seen)))
+		; /* rel [thread.word] */
+	if ((seen & PRK_THREAD_WAITERS) && !(seen & PRK_THREAD_JOINER))
 		prk_wake(&thread->word, INT_MAX);
-	if (wanted == PRK_THREAD_GONE && thread->started)
+	if ((seen & PRK_THREAD_DETACHED) && thread->started)
 		pthread_detach(pthread_self());
 	prk_thread_drop(thread); /* H1 */
 }
@@ -111,14 +125,19 @@ int prk_thread_end_later(struct prusik_thread *thread)
 
 /* ---- starting ---- */
 
-/* Whoever comes first, starter or thread, makes it known to others. */
-static void set_running(struct prusik_thread *thread)
+/* Starter and thread both come here: whoever is first makes it known to others. */
+static void set_running(struct prusik_thread *thread, pthread_t pthread)
 {
-	uint32_t seen = prk_load32_rlx(&thread->word);
+	uint32_t seen = prk_load32_rlx(&thread->word), wanted;
 
-	while ((seen & PRK_THREAD_STATE) == PRK_THREAD_NEW)
-		if (prk_cas32_rel(&thread->word, &seen, seen | PRK_THREAD_RUNNING))
-			return; /* rel [thread.word] */
+	prk_store64_rlx(&thread->pthread, (uint64_t)pthread);
+	do {
+		if ((seen & PRK_THREAD_STATE) != PRK_THREAD_NEW)
+			return;
+		wanted = (seen & ~PRK_THREAD_WAITERS) | PRK_THREAD_RUNNING;
+	} while (!prk_cas32_rel(&thread->word, &seen, wanted)); /* rel [thread.word] */
+	if (seen & PRK_THREAD_WAITERS)
+		prk_wake(&thread->word, INT_MAX);
 }
 
 static void tell_kernel_name(struct prusik_thread *thread)
@@ -152,9 +171,8 @@ static void *begin(void *argument)
 	struct prusik_thread *thread = argument;
 
 	prk_thread_here = thread;
-	thread->pthread = pthread_self();
 	prk_store32_rlx(&thread->native, (uint32_t)prk_sys_gettid());
-	set_running(thread);
+	set_running(thread, pthread_self());
 	if (thread->named)
 		tell_kernel_name(thread);
 	if (prk_thread_end_later(thread) == 0)
@@ -224,7 +242,7 @@ int prusik_thread_start(int (*function)(void *), void *argument,
 		take_back(thread);
 		return r;
 	}
-	set_running(thread);
+	set_running(thread, pthread);
 	if (ret_thread)
 		*ret_thread = thread;
 	else
@@ -247,17 +265,27 @@ int prusik_thread_start_own(struct prusik_thread_own *own, const struct prusik_t
 
 /* ---- joining ---- */
 
-/* The caller has set REAPING. pthread_join would be a point of cancellation. */
-static void reap(struct prusik_thread *thread)
+/* The caller has set JOINER. pthread_join would be a point of cancellation. */
+static void call_pthread_join(struct prusik_thread *thread)
 {
 	int before;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-	pthread_join(thread->pthread, NULL);
+	pthread_join(pthread_of(thread), NULL);
 	/* acqrel [thread.word] */
 	if (prk_swap32_acqrel(&thread->word, PRK_THREAD_GONE) & PRK_THREAD_WAITERS)
 		prk_wake(&thread->word, INT_MAX);
 	pthread_setcancelstate(before, NULL);
+}
+
+/* May it be waited for in pthread_join, with that deadline? */
+static bool joinable(uint32_t seen, int64_t deadline)
+{
+	uint32_t state = seen & PRK_THREAD_STATE;
+
+	if (state == PRK_THREAD_NEW || (seen & (PRK_THREAD_DETACHED | PRK_THREAD_JOINER)))
+		return false;
+	return state == PRK_THREAD_ENDED || (deadline == PRUSIK_FOREVER && !prk_cancel_here);
 }
 
 static int sleep_on(struct prusik_thread *thread, uint32_t seen, int64_t deadline)
@@ -275,15 +303,14 @@ static int wait_until_gone(struct prusik_thread *thread, int64_t deadline)
 {
 	for (;;) {
 		uint32_t seen = prk_load32_acq(&thread->word); /* acq [thread.word] */
-		uint32_t state = seen & PRK_THREAD_STATE;
-		if (state == PRK_THREAD_GONE)
+		if ((seen & PRK_THREAD_STATE) == PRK_THREAD_GONE)
 			return 0;
 		if (prk_thread_elsewhere(thread))
-			return state < PRK_THREAD_ENDED ? -ESRCH : 0;
-		if (state == PRK_THREAD_ENDED) {
-			if (!prk_cas32_acqrel(&thread->word, &seen, PRK_THREAD_REAPING))
+			return (seen & PRK_THREAD_STATE) == PRK_THREAD_ENDED ? 0 : -ESRCH;
+		if (joinable(seen, deadline)) {
+			if (!prk_cas32_acqrel(&thread->word, &seen, seen | PRK_THREAD_JOINER))
 				continue;
-			reap(thread);
+			call_pthread_join(thread);
 			return 0;
 		}
 		int r = sleep_on(thread, seen, deadline);

@@ -8,17 +8,19 @@
  *
  * struct prusik_thread
  *
- * WORD     word: bits 2..0 enum prk_thread_state; DETACHED: who ends need not be
- *          waited for with pthread_join; WAITERS: somebody may be asleep on it.
+ * WORD     word: bits 1..0 enum prk_thread_state; DETACHED: nobody is to call
+ *          pthread_join for it; JOINER: somebody does, which comes to GONE; WAITERS:
+ *          somebody may be asleep on the word.
  * WRITES   word: by CAS. NEW to RUNNING: starter or thread, whoever is first. To
- *          ENDED, or GONE if DETACHED: the thread. ENDED to REAPING to GONE: the
- *          joiner who calls pthread_join; all others wait for it. refs: whoever has
- *          one. name, daemon, next, back: under the list's lock. generation: under
- *          it too, in a forked child. result: the thread, before it has ended. The
- *          rest: the starter, before, or the thread, before RUNNING; native: at any time.
+ *          ENDED, or GONE if DETACHED: the thread. JOINER, then GONE: the joiner who
+ *          calls pthread_join. refs: whoever has one. name, daemon, next, back: under
+ *          the list's lock. generation: under it too, in a forked child. result: the
+ *          thread, before it has ended. pthread: starter and thread, both before
+ *          RUNNING, the same. native: the thread. The rest: the starter, before.
  * ALWAYS   H1 one of refs is the thread's own, from the start until it has ended;
  *          then, and no longer, it is in the list
- *          H2 pthread_join or pthread_detach is called once
+ *          H2 pthread_join or pthread_detach is called once: never both of JOINER
+ *          and DETACHED
  * MAY LIE  in a forked child everything but H1 about threads of another generation:
  *          they are not there
  * KILLED   all that could see it are killed too
@@ -37,11 +39,11 @@ enum prk_thread_state {
 	PRK_THREAD_NEW,
 	PRK_THREAD_RUNNING,
 	PRK_THREAD_ENDED,
-	PRK_THREAD_REAPING,
 	PRK_THREAD_GONE,
 };
-#define PRK_THREAD_STATE UINT32_C(7)
-#define PRK_THREAD_DETACHED UINT32_C(8)
+#define PRK_THREAD_STATE UINT32_C(3)
+#define PRK_THREAD_DETACHED UINT32_C(4)
+#define PRK_THREAD_JOINER UINT32_C(8)
 #define PRK_THREAD_WAITERS UINT32_C(0x80000000)
 
 struct prusik_thread {
@@ -53,7 +55,7 @@ struct prusik_thread {
 	struct prusik_thread *next, **back; /* back NULL: not in the list */
 	int (*function)(void *);
 	void *argument;
-	pthread_t pthread;
+	uint64_t pthread; /* pthread_t */
 	int result;
 	uint32_t started; /* by us; 0: main and others */
 	uint32_t daemon;
