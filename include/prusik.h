@@ -15,5 +15,6 @@
 #include <prusik/lock.h>
 #include <prusik/process.h>
 #include <prusik/queue.h>
+#include <prusik/thread.h>
 
 #endif

@@ -4,17 +4,25 @@
 
 #include "base/atomic.h"
 
+/* Part of a mapping. */
+struct prk_range {
+	uint64_t begin, end;
+};
+#define PRK_SHARED_MAX 64u
+
 /*
  * struct prk_process - what a process knows of itself; zeros again in a forked child
  *
- * spin guards free_selves; as zero means free, a child of a threaded process
- * cannot inherit it held.
+ * spin guards free_selves, and additions to shared; as zero means free, a child of a
+ * threaded process cannot inherit it held.
  */
 struct prk_process {
 	uint32_t spin;
 	uint32_t sentinel; /* enum prk_sentinel_state */
 	uint32_t sentinel_id; /* 0 while none watches */
 	struct prk_self *free_selves;
+	uint32_t shared_count;
+	struct prk_range shared[PRK_SHARED_MAX]; /* mappings known to be shared (ghost.c) */
 };
 
 /* NULL until somebody of this process has joined. */

@@ -9,6 +9,7 @@
 #ifndef PRK_BASE_SYS_H
 #define PRK_BASE_SYS_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@ enum prk_sys {
 	PRK_SYS_MEMFD,
 	PRK_SYS_PREAD,
 	PRK_SYS_FUTEX_WAITV,
-	PRK_SYS_THREAD, /* starting a helper thread */
+	PRK_SYS_THREAD, /* starting a thread */
 	PRK_SYS_FORK,
 	PRK_SYS_PIDFD_OPEN,
 	PRK_SYS_WAITID,
@@ -99,6 +100,15 @@ int prk_sys_set_parent_death_signal(int signal);
 
 /* A detached thread with all signals blocked and a small stack. */
 int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char *name);
+
+/*
+ * A joinable thread; stack_size 0: the process's. -EAGAIN: too many threads,
+ * -ENOMEM: no memory for its stack, -EINVAL: a stack too small.
+ */
+int prk_sys_thread(pthread_t *ret_thread, size_t stack_size, void *(*function)(void *), void *argument);
+/* The name, cut to 15 bytes, of another thread of this process. */
+int prk_sys_set_name_of(pid_t tid, const char *name);
+void prk_sys_yield(void);
 
 /* Zeroed private pages, untouched until used. */
 int prk_sys_zeroed(void **ret_memory, size_t size);

@@ -18,13 +18,20 @@ static uint32_t no_waitv;
 
 __thread uint32_t *prk_cancel_here __attribute__((tls_model("initial-exec")));
 
-static int wait_in_slices(uint32_t *word, uint32_t value, int64_t deadline)
+static int wait_a_slice(uint32_t *word, uint32_t value, int64_t deadline)
 {
 	int64_t slice = prusik_in_ns(SLICE);
 	int r = prk_sys_futex_wait(word, value, deadline < slice ? deadline : slice);
 
-	prk_sweep();
 	return r == -ETIMEDOUT && prusik_now() >= deadline ? -ETIMEDOUT : 0;
+}
+
+static int wait_in_slices(uint32_t *word, uint32_t value, int64_t deadline)
+{
+	int r = wait_a_slice(word, value, deadline);
+
+	prk_sweep();
+	return r;
 }
 
 /* The token's word, announced as slept on; false: it is set. */
@@ -59,6 +66,22 @@ int prk_wait(uint32_t *word, uint32_t value, uint32_t epoch, int64_t deadline)
 	else if (r >= 0 || r == -EAGAIN || r == -EINTR)
 		return 0;
 	return wait_in_slices(word, value, deadline);
+}
+
+int prk_wait_private(uint32_t *word, uint32_t value, int64_t deadline)
+{
+	struct prk_futex words[2] = { { word, value } };
+	int r = -ENOSYS;
+
+	if (!prk_cancel_here)
+		r = prk_sys_futex_wait(word, value, deadline);
+	else if (!heed(prk_cancel_here, &words[1]))
+		return -ECANCELED;
+	else if (!prk_load32_rlx(&no_waitv))
+		r = prk_sys_futex_waitv(words, 2, deadline);
+	if (r == -ETIMEDOUT)
+		return r;
+	return r >= 0 || r == -EAGAIN || r == -EINTR ? 0 : wait_a_slice(word, value, deadline);
 }
 
 int prk_wake(uint32_t *word, int count)

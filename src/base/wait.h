@@ -27,6 +27,13 @@
  */
 int prk_wait(uint32_t *word, uint32_t value, uint32_t epoch, int64_t deadline);
 
+/*
+ * The same for a word that only threads of this process change, each of which ends
+ * orderly or together with all others: nobody's death could go unheard, so there is
+ * no epoch, and neither a domain nor a sentinel is needed.
+ */
+int prk_wait_private(uint32_t *word, uint32_t value, int64_t deadline);
+
 /* Wake up to count of those who sleep on word; how many were. */
 int prk_wake(uint32_t *word, int count);
 

@@ -24,18 +24,19 @@
  */
 #include "sync/lock.h"
 
+#include "base/ghost.h"
 #include "base/wait.h"
 
 #include <errno.h>
 
 _Static_assert(sizeof(struct prusik_lock) == 8, "shared layout");
 
-/* Free, or its owner dead: it may be taken. */
-static bool available(uint32_t word)
+/* Free, or its owner dead, or the copy of one: it may be taken. */
+static bool available(const struct prusik_lock *lock, uint32_t word)
 {
 	uint32_t owner = word & PRK_ID_MASK;
 
-	return owner == 0 || prk_dead(owner);
+	return owner == 0 || prk_dead(owner) || prk_ghost(lock, owner);
 }
 
 /* Take a free or dead one's word; with: bits to set beside my id. 0, RECOVERED, or -EAGAIN. */
@@ -70,7 +71,7 @@ static int sleep_for(struct prusik_lock *lock, int64_t deadline)
 	for (;;) {
 		uint32_t epoch = prk_epoch();
 		uint32_t seen = prk_load32_rlx(&lock->word);
-		if (available(seen)) {
+		if (available(lock, seen)) {
 			int r = take(lock, seen, with);
 			if (r >= 0)
 				return r;
