@@ -326,7 +326,7 @@ static int take_turns(void *shared, int index)
 
 	while (!party_word(&box->stop)) {
 		PARTY_CHECK(prusik_semaphore_acquire(&box->semaphore, PRUSIK_FOREVER) == 0);
-		box->turns[index]++;
+		one_more(&box->turns[index]);
 		PARTY_CHECK(prusik_semaphore_release(&box->semaphore, 1) == 0);
 	}
 	return 0;
