@@ -253,7 +253,7 @@ static int read_options(int argc, char **argv, struct options *options)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int option, rounds = 0;
+	int option, rounds = -1;
 
 	*options = (struct options){ .rounds = 9, .piece_ns = 100 * MS };
 	while ((option = getopt_long(argc, argv, "r:qs:lh", names, NULL)) != -1) {
@@ -271,7 +271,7 @@ static int read_options(int argc, char **argv, struct options *options)
 			return option == 'h' ? -1 : 2;
 		}
 	}
-	if (rounds)
+	if (rounds >= 0)
 		options->rounds = rounds;
 	options->filter = argv[optind];
 	if (options->rounds >= 1 && options->rounds <= ROUNDS_MAX)

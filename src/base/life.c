@@ -5,7 +5,8 @@
  * Joining, and what a kill after each store leaves:
  *
  *   A0  list_op_pending = my slot's node: from here the kernel looks at the slot
- *   A1  life: 0 or DIED -> my thread number, by CAS        killed: DIED, tag free
+ *   A1  life: 0 or DIED -> my thread number, by CAS,       killed: DIED, tag free
+ *       if the tag is free
  *   A2  node pushed on the robust list, pending = NULL     killed: DIED, tag free
  *   A3  tag: generation g, LIVE                            killed: DIED and LIVE
  *   A4  the bell is rung, if nobody would watch me         killed: DIED and LIVE
@@ -246,28 +247,25 @@ int prk_sweep(void)
 	return buried;
 }
 
-/* A0 to A2 for one slot; false: somebody else has it. */
+/*
+ * A0 to A2 for one slot; false: somebody else has it. A1 compares the tag too:
+ * were somebody to live and die here between the look and the claim, his DIED
+ * would be overwritten while he is still LIVE, and he would seem to be alive.
+ */
 static bool claim(struct robust_list_head *head, struct prk_slot *slot, uint32_t tid)
 {
+	uint32_t tag = prk_load32_acq(&slot->tag); /* acq [slot.tag] */
 	uint32_t life = prk_load32_rlx(&slot->life);
 
-	if (prk_load32_acq(&slot->tag) & PRK_TAG_LIVE) /* acq [slot.tag] */
+	if ((tag & PRK_TAG_LIVE) || (life != 0 && !(life & PRK_LIFE_DIED)))
 		return false;
-	if (life != 0 && !(life & PRK_LIFE_DIED))
-		return false;
+	uint64_t seen = prk_life_and_tag(life, tag);
 	set_pending(head, slot); /* A0 */
-	bool mine = prk_cas32_acqrel(&slot->life, &life, tid); /* A1 */
+	bool mine = prk_cas64_acqrel(&slot->life_and_tag, &seen, prk_life_and_tag(tid, tag)); /* A1 */
 	if (mine)
 		robust_push(head, slot); /* A2 */
 	set_pending(head, NULL);
-	if (!mine)
-		return false;
-
-	/* Somebody may have lived and died here between the look and the claim. */
-	uint32_t tag = prk_load32_acq(&slot->tag);
-	if (tag & PRK_TAG_LIVE)
-		prk_bury(slot, tag);
-	return true;
+	return mine;
 }
 
 static int claim_any(struct robust_list_head *head, uint32_t tid, uint32_t *ret_number)
