@@ -2,6 +2,7 @@
 #include "party.h"
 
 #include <errno.h>
+#include <prusik/arena.h>
 #include <prusik/cancel.h>
 #include <prusik/condition.h>
 #include <prusik/event.h>
@@ -150,6 +151,19 @@ static wait_fn *const waits[] = {
 };
 #define WAITS ((int)(sizeof waits / sizeof waits[0]))
 
+static struct prusik_queue *new_queue(enum party_kind kind)
+{
+	const struct prusik_queue_options options = { .capacity = 2, .item_max = 16 };
+	struct prusik_arena *arena = NULL;
+	struct prusik_queue *queue;
+
+	if (kind == PROCESSES)
+		ck_assert_int_eq(prusik_arena_create(NULL, prusik_queue_size(&options) + 65536, &arena), 0);
+	ck_assert_int_eq(prusik_queue_create(arena, arena ? "items" : NULL, &options, &queue), 0);
+	party_keep(arena);
+	return party_keep(queue);
+}
+
 /* Everything in it is held by the caller, empty or full: whoever comes must wait. */
 static struct box *box_to_wait_in(enum party_kind kind)
 {
@@ -160,9 +174,8 @@ static struct box *box_to_wait_in(enum party_kind kind)
 	ck_assert_int_eq(prusik_permits_init(&box->permits, 1), 0);
 	ck_assert_int_eq(prusik_permits_acquire(&box->permits, PRUSIK_FOREVER), 0);
 	box->once.word = prk_self()->id;
-	const struct prusik_queue_options options = { .capacity = 1, .item_max = 16 };
-	ck_assert_int_eq(prusik_queue_open_private(&box->empty, &options), 0);
-	ck_assert_int_eq(prusik_queue_open_private(&box->full, &options), 0);
+	box->empty = new_queue(kind);
+	box->full = new_queue(kind);
 	while (prusik_queue_put(box->full, "x", 1, PRUSIK_NOW) == 0)
 		;
 	return box;
@@ -181,7 +194,7 @@ static int wait_canceled(void *shared, int index)
 	return 0;
 }
 
-/* One token ends all kinds of waits of many threads; the queues are shared by fork. */
+/* One token ends all kinds of waits, of many threads or processes. */
 static void ends_every_wait(enum party_kind kind)
 {
 	struct box *box = box_to_wait_in(kind);

@@ -10,6 +10,7 @@ struct box {
 	struct prusik_event event, back;
 	int waiting, gone, timed_out;
 	int work, taken;
+	long message; /* written before a set, read after a wait, without further ado */
 };
 
 static void one_more(int *word)
@@ -150,6 +151,7 @@ static int wait_once(void *shared, int index)
 	(void)index;
 	one_more(&box->waiting);
 	PARTY_CHECK(prusik_event_wait(&box->event, prusik_in_s(15)) == 0);
+	PARTY_CHECK(box->message == 42);
 	one_more(&box->gone);
 	return 0;
 }
@@ -165,6 +167,7 @@ static void set_and_clear_at_once(enum party_kind kind)
 			all[i] = party_start(kind, wait_once, box, i);
 		party_await(&box->waiting, 6 * (round + 1));
 		pause_ms(20);
+		box->message = 42;
 		ck_assert_int_eq(prusik_event_set(&box->event), 0);
 		ck_assert_int_eq(prusik_event_clear(&box->event), 0);
 		for (int i = 0; i < 6; i++)
@@ -266,6 +269,7 @@ static int set_as_a_stranger(void *shared, int index)
 
 	(void)index;
 	PARTY_CHECK(prk_self()->id == 0);
+	box->message = 42;
 	PARTY_CHECK(prusik_event_set(&box->event) == 0);
 	PARTY_CHECK(prusik_event_is_set(&box->event) == 1);
 	PARTY_CHECK(prk_self()->id == 0); /* still takes no part */
@@ -363,6 +367,7 @@ TEST(killed_waiters_cost_nothing)
 		ck_assert_int_eq(party_join(all[i]), -SIGKILL);
 	}
 	ck_assert_int_eq(party_word(&box->gone), 0); /* no death lets anyone go */
+	box->message = 42;
 	ck_assert_int_eq(prusik_event_set(&box->event), 0);
 	for (int i = 2; i < 4; i++)
 		ck_assert_int_eq(party_join(all[i]), 0);
@@ -374,6 +379,7 @@ static int set_then_die(void *shared, int index)
 	struct box *box = shared;
 
 	(void)index;
+	box->message = 42;
 	prusik_event_set(&box->event);
 	kill(getpid(), SIGKILL);
 	return 0;

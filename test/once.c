@@ -33,7 +33,7 @@ static int must_not_run(void *arg, int recovered)
 	return -EIO;
 }
 
-static int fail(void *arg, int recovered)
+static int refuse(void *arg, int recovered)
 {
 	must_not_run(arg, recovered);
 	return -EIO;
@@ -77,11 +77,11 @@ TEST(failing_is_not_doing)
 {
 	struct box box = { 0 };
 
-	ck_assert_int_eq(prusik_once(&box.once, fail, &box, PRUSIK_NOW), -EIO);
+	ck_assert_int_eq(prusik_once(&box.once, refuse, &box, PRUSIK_NOW), -EIO);
 	ck_assert_int_eq(prusik_once_done(&box.once), 0);
-	ck_assert_int_eq(prusik_once(&box.once, fail, &box, PRUSIK_FOREVER), -EIO);
+	ck_assert_int_eq(prusik_once(&box.once, refuse, &box, PRUSIK_FOREVER), -EIO);
 	ck_assert_int_eq(prusik_once(&box.once, plenty, &box, PRUSIK_FOREVER), 0);
-	ck_assert_int_eq(prusik_once(&box.once, fail, &box, PRUSIK_FOREVER), 0);
+	ck_assert_int_eq(prusik_once(&box.once, refuse, &box, PRUSIK_FOREVER), 0);
 	ck_assert_int_eq(box.runs, 3);
 	ck_assert_uint_eq(prk_self()->held, 0);
 }

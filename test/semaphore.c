@@ -11,6 +11,7 @@ struct box {
 	struct prusik_semaphore semaphore, back;
 	int waiting, gone, inside, most, stop, taken;
 	int turns[8];
+	int said[2][2]; /* written before a release, read after an acquire, without further ado */
 };
 
 static int one_more(int *word)
@@ -302,8 +303,10 @@ static int ping_pong(void *shared, int index)
 	struct prusik_semaphore *theirs = index ? &box->back : &box->semaphore;
 
 	for (int i = 0; i < 3000; i++) {
+		box->said[index][i % 2] = i;
 		PARTY_CHECK(prusik_semaphore_release(theirs, 1) == 0);
 		PARTY_CHECK(prusik_semaphore_acquire(mine, prusik_in_s(15)) == 0);
+		PARTY_CHECK(box->said[!index][i % 2] == i);
 		if (i % 100 == 0)
 			pause_ms(1); /* so that the other one surely sleeps */
 	}
