@@ -351,20 +351,21 @@ static enum next get_step(uint32_t count, int64_t deadline)
 	struct prusik_queue *q = chaos_queue[CHAOS_MIXED];
 	char bytes[CHAOS_BATCH][CHAOS_ITEM_MAX] __attribute__((aligned(8)));
 	struct iovec items[CHAOS_BATCH];
+	uint64_t room = once_in(16) ? chaos_random(CHAOS_ITEM_MAX) : CHAOS_ITEM_MAX;
 	struct chaos_view view;
 
 	for (uint32_t i = 0; i < count; i++)
-		items[i] = (struct iovec){ bytes[i], CHAOS_ITEM_MAX };
+		items[i] = (struct iovec){ bytes[i], room };
 	chaos_look(&view);
 	prk_store32_rlx(&chaos_seat->getting, count);
 	prk_barrier();
 	at(CHAOS_GETTING);
 	int64_t r, one = count == 1 && once_in(2);
 	if (one)
-		r = prusik_queue_get(q, bytes[0], CHAOS_ITEM_MAX, deadline);
+		r = prusik_queue_get(q, bytes[0], room, deadline);
 	else
 		r = prusik_queue_get_many(q, items, count, deadline);
-	if (took(r, deadline)) {
+	if (!(r == -EMSGSIZE && room < CHAOS_ITEM_MAX) && took(r, deadline)) {
 		for (int64_t i = 0; i < (one ? 1 : r); i++)
 			chaos_got(&view, bytes[i], one ? (uint64_t)r : items[i].iov_len);
 	}

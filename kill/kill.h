@@ -104,6 +104,7 @@ struct kill_run {
 	uint32_t second_phase, second_id; /* of the recoverer that is stepped */
 	uint32_t note[16]; /* for cases; zeroed at each point */
 	struct prusik_lease lease[16]; /* the same */
+	struct prusik_lease kept[16]; /* leases of those who stay for the whole case */
 	_Alignas(64) char image[KILL_OBJECT_MAX]; /* kept for the whole case */
 	_Alignas(64) char object[3][KILL_OBJECT_MAX]; /* the object, its copy, a copy of the copy */
 };
@@ -143,6 +144,9 @@ struct kill_table {
 
 extern const struct kill_table kill_lock_table;
 extern const struct kill_table kill_condition_table;
+extern const struct kill_table kill_event_table;
+extern const struct kill_table kill_once_table;
+extern const struct kill_table kill_semaphore_table;
 extern const struct kill_table kill_life_table;
 extern const struct kill_table kill_queue_table;
 extern const struct kill_table kill_arena_table;

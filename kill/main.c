@@ -27,7 +27,11 @@ struct kill_run *kill_run;
 const struct kill_case *kill_now_case;
 
 static const struct kill_table *const tables[] = {
+	&kill_event_table,
 	&kill_lock_table,
+	&kill_once_table,
+	&kill_queue_table,
+	&kill_semaphore_table,
 };
 
 static struct {

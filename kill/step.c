@@ -26,7 +26,7 @@ static void warm_up(void)
 {
 	prk_sentinel_start();
 	/* Its thread sets this once it is about to stand guard. */
-	while (prk_load32_acq(&prk_process->sentinel_id) == 0)
+	while (prk_load32_acq(&prk_process_here()->sentinel_id) == 0)
 		prk_pause();
 }
 

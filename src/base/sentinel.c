@@ -161,7 +161,7 @@ static void become_guard(const struct prk_self *self)
 {
 	uint32_t top = prk_load32_acq(&prk_life->top); /* acq [life.top] */
 
-	prk_store32_rlx(&prk_process->sentinel_id, self->id);
+	prk_store32_rlx(&prk_process_here()->sentinel_id, self->id);
 	for (uint32_t i = 1; i < top; i++) {
 		struct prk_slot *slot = &prk_life->slot[i];
 		if ((prk_load32_acq(&slot->tag) & PRK_TAG_LIVE) && same_process(slot, self->slot))
@@ -175,25 +175,25 @@ static void *sentinel(void *unused)
 	if (prk_join_as(PRK_SLOT_SENTINEL) == 0) {
 		become_guard(prk_self());
 		stand_guard(prk_self());
-		prk_store32_rlx(&prk_process->sentinel_id, 0);
+		prk_store32_rlx(&prk_process_here()->sentinel_id, 0);
 		prk_leave();
 	}
 	/* Those who wait already rely on this thread: they must look, and go on by themselves. */
-	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_FAILED); /* rel [process.sentinel] */
+	prk_store32_rel(&prk_process_here()->sentinel, PRK_SENTINEL_FAILED); /* rel [process.sentinel] */
 	prk_raise_epoch();
 	return NULL;
 }
 
 bool prk_sentinel_start(void)
 {
-	uint32_t state = prk_load32_acq(&prk_process->sentinel); /* acq [process.sentinel] */
+	uint32_t state = prk_load32_acq(&prk_process_here()->sentinel); /* acq [process.sentinel] */
 
 	if (state != PRK_SENTINEL_NONE)
 		return state == PRK_SENTINEL_STARTED;
-	if (!prk_cas32_acqrel(&prk_process->sentinel, &state, PRK_SENTINEL_STARTED))
+	if (!prk_cas32_acqrel(&prk_process_here()->sentinel, &state, PRK_SENTINEL_STARTED))
 		return true;
 	if (prk_sys_helper_thread(sentinel, NULL, "prusik") == 0)
 		return true;
-	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_NONE); /* no thread now: perhaps later */
+	prk_store32_rel(&prk_process_here()->sentinel, PRK_SENTINEL_NONE); /* no thread now: perhaps later */
 	return false;
 }
