@@ -17,8 +17,8 @@
  *
  * Fairness: those who wait are woken in the order in which they went to sleep. One
  * who comes just then, or has not gone to sleep yet, may take the permit first; the
- * one who was woken then sleeps again, behind the others. Nobody is passed over for
- * ever as long as permits are released, but no bound on how often is promised.
+ * one who was woken then sleeps again, behind the others. How often that can happen to
+ * one has no bound but chance; while permits are released, everybody's turn comes.
  *
  * kill -9: a release is one step: the count is raised and as many are woken. A waiter
  * that dies, even one that has been woken, takes nothing with it: the permit goes to
@@ -94,7 +94,7 @@ struct prusik_permits {
 /* Bytes that so many permits need: 8 + 4 * count; 0 for count 0 or above the most. */
 size_t prusik_permits_size(uint32_t count);
 
-/* Make count free permits, before anyone uses them. 0; -EINVAL: NULL, misaligned (4 bytes), count. */
+/* Make count free permits, before anyone uses them. 0; -EINVAL: NULL, misaligned, count. */
 int prusik_permits_init(struct prusik_permits *permits, uint32_t count);
 
 /*
@@ -114,7 +114,7 @@ int prusik_permits_acquire(struct prusik_permits *permits, int64_t deadline) PRU
  */
 int prusik_permits_release(struct prusik_permits *permits);
 
-/* How many can be acquired now, the dead's included; -EINVAL, or why the domain could not be opened. */
+/* How many can be acquired now, the dead's included; -EINVAL, or a cause of the domain's. */
 int64_t prusik_permits_value(const struct prusik_permits *permits);
 
 #pragma GCC visibility pop

@@ -40,7 +40,6 @@ int prk_wake(uint32_t *word, int count);
  */
 #define PRK_ARGUMENT_MAX 2047u
 enum prk_change {
-	PRK_CHANGE_SET = 0, /* *word = argument */
 	PRK_CHANGE_ADD = 1, /* *word += argument */
 	PRK_CHANGE_OR = 2, /* *word |= argument */
 };
