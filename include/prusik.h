@@ -12,9 +12,12 @@
 #include <prusik/cancel.h>
 #include <prusik/common.h>
 #include <prusik/condition.h>
+#include <prusik/event.h>
 #include <prusik/lock.h>
+#include <prusik/once.h>
 #include <prusik/process.h>
 #include <prusik/queue.h>
+#include <prusik/semaphore.h>
 #include <prusik/thread.h>
 
 #endif

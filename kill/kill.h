@@ -146,6 +146,9 @@ struct kill_table {
 
 extern const struct kill_table kill_lock_table;
 extern const struct kill_table kill_condition_table;
+extern const struct kill_table kill_event_table;
+extern const struct kill_table kill_once_table;
+extern const struct kill_table kill_semaphore_table;
 extern const struct kill_table kill_life_table;
 extern const struct kill_table kill_queue_table;
 extern const struct kill_table kill_arena_table;

@@ -29,7 +29,10 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* 8 bytes, private: bit 0 set, bit 1 somebody may be asleep on it. */
+/*
+ * 8 bytes, private. For debuggers, word is: bit 0 set, bit 1 somebody may be asleep
+ * on it, bits 31..2 how often it was cleared.
+ */
 struct prusik_cancel {
 	uint32_t word;
 	uint32_t reserved;
@@ -41,7 +44,11 @@ struct prusik_cancel {
  */
 int prusik_cancel_set(struct prusik_cancel *cancel);
 
-/* Unset it, for later waits. 0, or -EINVAL. Async-signal-safe. */
+/*
+ * Unset it, for later waits. 0, also when it was not set; -EINVAL. Async-signal-safe.
+ * Who was asleep when it was set ends his wait all the same, except one who at that
+ * moment was also woken by what he waits for and was not quick enough to get it.
+ */
 int prusik_cancel_clear(struct prusik_cancel *cancel);
 
 /* 1 when it is set, else 0; -EINVAL. Async-signal-safe. */

@@ -71,7 +71,7 @@ int prk_sys_set_robust_head(struct robust_list_head *head);
 
 /* Process-shared futexes. wake returns how many were woken. */
 int prk_sys_futex_wake(uint32_t *word, int count);
-/* *word = argument (operation 0) or += argument (1), then wake, in one call; argument below 2048. */
+/* *word = argument (operation 0), += (1) or |= (2), then wake, in one call; argument below 2048. */
 int prk_sys_futex_wake_op(uint32_t *word, int count, int operation, uint32_t argument);
 /* Until *word != value, woken (0), -EAGAIN (it differed), -EINTR, -ETIMEDOUT. deadline absolute. */
 int prk_sys_futex_wait(uint32_t *word, uint32_t value, int64_t deadline);
