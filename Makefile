@@ -1,5 +1,5 @@
 # A thin front for meson. CC=clang and SAN=address|thread have build directories of their own.
-CC_NAME := $(if $(filter default,$(origin CC)),gcc,$(notdir $(CC)))
+CC_NAME := $(if $(filter default,$(origin CC)),gcc,$(lastword $(notdir $(CC))))
 SAN ?=
 B := build$(if $(filter-out gcc cc,$(CC_NAME)),-$(CC_NAME))$(if $(SAN),-$(SAN))
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* prusik-bench: options, rounds, medians, the table. README.md says how to read it. */
 #include "bench.h"
+#include "noise.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +21,8 @@ struct options {
 	int rounds;
 	int64_t piece_ns;
 	int list;
-	const char *filter;
+	const char *filter;  /* part of a workload's name, or NULL */
+	const char *subject; /* a subject's name, or NULL */
 };
 
 /* One subject of the workload at hand. */
@@ -68,23 +70,25 @@ static int run_piece(struct bench_piece *piece)
 	return result;
 }
 
-/*
- * Raise the count until a piece takes a fair part of the wanted time, then by
- * rule of three. It is the warm-up too.
- */
+/* How much larger the next attempt should be; a slow start must not mislead it. */
+static double growth(const struct bench_piece *piece)
+{
+	double factor = (double)piece->wanted_ns / (double)(piece->ns > 0 ? piece->ns : 1);
+
+	return factor < 2 ? 2 : factor > 8 ? 8 : factor;
+}
+
+/* Find out how many operations fill the wanted time. It is the warm-up too. */
 static int find_count(struct bench_piece *piece)
 {
 	int result;
 
-	for (piece->count = 64;; piece->count *= 8) {
-		result = run_piece(piece);
-		if (result != 0)
-			return result;
-		if (piece->ns >= piece->wanted_ns / 8)
-			break;
-	}
-	piece->count = 1 + (uint64_t)((double)piece->count * (double)piece->wanted_ns / (double)piece->ns);
-	return 0;
+	piece->count = 64;
+	while ((result = run_piece(piece)) == 0 && piece->ns < piece->wanted_ns / 2)
+		piece->count = (uint64_t)((double)piece->count * growth(piece));
+	if (result == 0)
+		piece->count = 1 + (uint64_t)((double)piece->count * (double)piece->wanted_ns / (double)piece->ns);
+	return result;
 }
 
 static void prepare(const struct bench_workload *workload, struct entry *entry, int64_t piece_ns)
@@ -194,7 +198,8 @@ static void run_workload(const struct bench_workload *workload, const struct opt
 
 	memset(entries, 0, sizeof(entries));
 	for (const struct bench_subject *s = workload->subjects; s->name; s++)
-		entries[n++].subject = s;
+		if (!options->subject || strcmp(options->subject, s->name) == 0)
+			entries[n++].subject = s;
 	for (int i = 0; i < n; i++)
 		prepare(workload, &entries[i], options->piece_ns);
 	for (int round = 0; round < options->rounds; round++)
@@ -225,28 +230,40 @@ static void each_workload(const struct options *options)
 		}
 }
 
+/* Figures of a busy machine are to be taken with care. */
+static void tell_noise(void)
+{
+	double share = noise_share();
+
+	if (share >= 0)
+		fprintf(stderr, "prusik-bench: %.0f %% of the processors' time went to others\n", share * 100);
+}
+
 /* ---- options ---- */
 
 static const char usage[] =
-	"usage: prusik-bench [--quick] [--rounds N] [--list] [PART-OF-A-WORKLOAD'S-NAME]\n";
+	"usage: prusik-bench [--quick] [--rounds N] [--subject NAME] [--list] [PART-OF-A-WORKLOAD'S-NAME]\n";
 
 /* 0, or the exit code. */
 static int read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{ "rounds", required_argument, NULL, 'r' }, { "quick", no_argument, NULL, 'q' },
-		{ "list", no_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
+		{ "subject", required_argument, NULL, 's' }, { "list", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option, rounds = 0;
 
-	*options = (struct options){ .rounds = 9, .piece_ns = 120 * MS };
-	while ((option = getopt_long(argc, argv, "r:qlh", names, NULL)) != -1) {
+	*options = (struct options){ .rounds = 9, .piece_ns = 100 * MS };
+	while ((option = getopt_long(argc, argv, "r:qs:lh", names, NULL)) != -1) {
 		if (option == 'r') {
 			rounds = atoi(optarg);
 		} else if (option == 'q') {
 			options->rounds = 3;
 			options->piece_ns = 30 * MS;
+		} else if (option == 's') {
+			options->subject = optarg;
 		} else if (option == 'l') {
 			options->list = 1;
 		} else {
@@ -270,8 +287,13 @@ int main(int argc, char **argv)
 
 	if (stop)
 		return stop < 0 ? 0 : stop;
-	if (!options.list)
-		print_header();
+	if (options.list) {
+		each_workload(&options);
+		return 0;
+	}
+	print_header();
+	noise_start();
 	each_workload(&options);
+	tell_noise();
 	return exit_code;
 }

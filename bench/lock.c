@@ -250,11 +250,10 @@ static int sections_semaphore(const struct lock_job *job, struct spot *spot, str
 
 /* ---- uncontended ---- */
 
-static void *sleep_until_cancelled(void *nothing)
+static void *sleep_until_exit(void *nothing)
 {
-	(void)nothing;
-	for (;;)
-		pause();
+	pause();
+	return nothing;
 }
 
 /*
@@ -265,7 +264,7 @@ static int start_idler(void)
 {
 	pthread_t thread;
 
-	return -pthread_create(&thread, NULL, sleep_until_cancelled, NULL);
+	return -pthread_create(&thread, NULL, sleep_until_exit, NULL);
 }
 
 /* Where the lock lies: shared, or in this process's own memory. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The least that can wake another process: a shared word and the futex calls. */
-#define _GNU_SOURCE
 #include "team.h"
 #include "wake.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel's own queues in the queue workloads: pipe, Unix sockets, POSIX message queues. */
-#define _GNU_SOURCE
 #include "queue.h"
 
 #include <errno.h>

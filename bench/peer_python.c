@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Python's multiprocessing.Queue in the queue workloads: peer_mp.py does all of it. */
-#define _GNU_SOURCE
 #include "bench.h"
 #include "queue.h"
 #include "team.h"

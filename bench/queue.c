@@ -26,7 +26,9 @@ struct queue_account {
 
 /* The memory that all of a piece's processes share. */
 struct queue_board {
-	struct team_gate gate;
+	struct team_gate ready; /* the consumers have joined: producers may */
+	struct team_gate gate;  /* the start */
+	struct team_gate over;  /* everything has arrived: they may leave */
 	struct queue_account accounts[TEAM_MAX]; /* the producers', then the consumers' */
 };
 
@@ -170,8 +172,24 @@ static int play_role(const struct queue_job *job, struct queue_end *end, uint32_
 	team_pin(end->puts ? end->index : end->index + 1);
 	team_meet(&job->board->gate, size);
 	result = (end->puts ? produce : consume)(job, end, memory, &job->board->accounts[member]);
+	if (result == 0)
+		team_part(&job->board->over, size);
 	if (job->peer->leave)
 		job->peer->leave(end);
+	return result;
+}
+
+static int join_in_turn(const struct queue_job *job, struct queue_end *end)
+{
+	uint32_t size = job->shape->producers + job->shape->consumers;
+	int result = 0;
+
+	if (end->puts)
+		team_meet(&job->board->ready, size);
+	if (job->peer->join)
+		result = job->peer->join(end);
+	if (!end->puts && result == 0)
+		team_meet(&job->board->ready, size);
 	return result;
 }
 
@@ -190,7 +208,7 @@ static int be_member(void *arg, uint32_t member)
 	if (!memory)
 		return -ENOMEM;
 	memset(memory, 1, room);
-	result = job->peer->join ? job->peer->join(&end) : 0;
+	result = join_in_turn(job, &end);
 	if (result == 0)
 		result = play_role(job, &end, member, memory);
 	free(memory);

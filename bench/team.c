@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "team.h"
 
 #include <errno.h>
@@ -37,15 +36,32 @@ void team_memory_free(void *memory, size_t size)
 		munmap(memory, size);
 }
 
+/* 1 when the caller was the last to come and opened the gate. */
+static int arrive(struct team_gate *gate, uint32_t size)
+{
+	if (atomic_fetch_add(&gate->arrived, 1) + 1 < size)
+		return 0;
+	gate->opened_at = team_now();
+	atomic_store(&gate->open, 1);
+	return 1;
+}
+
 void team_meet(struct team_gate *gate, uint32_t size)
 {
-	if (atomic_fetch_add(&gate->arrived, 1) + 1 == size) {
-		gate->opened_at = team_now();
-		atomic_store(&gate->open, 1);
+	if (arrive(gate, size))
 		return;
-	}
 	while (!atomic_load(&gate->open))
 		sched_yield();
+}
+
+void team_part(struct team_gate *gate, uint32_t size)
+{
+	const struct timespec look_again = { .tv_nsec = 1000000 };
+
+	if (arrive(gate, size))
+		return;
+	while (!atomic_load(&gate->open))
+		nanosleep(&look_again, NULL);
 }
 
 /* The processors the program had when it began: a pinned thread would see one. */

@@ -38,6 +38,9 @@ void team_memory_free(void *memory, size_t size);
  */
 void team_meet(struct team_gate *gate, uint32_t size);
 
+/* The same, asleep between looks: others are still at work that is timed. */
+void team_part(struct team_gate *gate, uint32_t size);
+
 /* Bind the calling thread to one processor, the index-th of those there are, around again. */
 void team_pin(uint32_t index);
 

@@ -7,7 +7,6 @@
  * sleeping itself: its own processor stays awake. How often the consumer
  * gave its processor up tells whether it really slept.
  */
-#define _GNU_SOURCE
 #include "wake.h"
 #include "team.h"
 

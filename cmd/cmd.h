@@ -10,4 +10,7 @@ enum {
 	CMD_OBJECT = 3, /* an object could not be made, opened or used */
 };
 
+/* The commands, one file each: argv from the command's own name on; the exit code. */
+int prusik_cmd_demo(int argc, char **argv);
+
 #endif

@@ -27,6 +27,7 @@ static int version(int argc, char **argv)
 static int help(int argc, char **argv);
 
 static const struct command commands[] = {
+	{ "demo", prusik_cmd_demo, "count words with workers that are being killed" },
 	{ "--help", help, "print this" },
 	{ "--version", version, "print the version" },
 };

@@ -32,8 +32,8 @@
 /* How many blocks of its own class a request looks at first. */
 #define LOOKS 8u
 
-/* Words that the longest step changes: freeing a block between two free ones. */
-#define STEP_WORDS 16u
+/* Words that the longest step changes: freeing a claimed block between two free ones. */
+#define STEP_WORDS 17u
 _Static_assert(STEP_WORDS + PRK_ARENA_SPARE <= PRK_UNDO_MAX, "a step fits the undo log");
 
 static void word_set(struct prusik_arena *arena, uint64_t *word, uint64_t value)
@@ -247,7 +247,7 @@ static void account_blocks(struct prusik_arena *arena, uint64_t bytes, uint64_t 
 
 /* Make need bytes of the free block at offset a block in that state. 10 words at most. */
 static int block_take(struct prusik_arena *arena, uint64_t offset, uint64_t need,
-		enum prk_block_state state)
+		      enum prk_block_state state)
 {
 	uint64_t size;
 	struct prk_block *block = prk_block_get(arena, offset, PRK_BLOCK_FREE, &size);
@@ -325,7 +325,7 @@ static int block_absorb(struct prusik_arena *arena, uint64_t offset, uint64_t *s
 
 /* Free the block, which was found in place. 14 words at most. */
 static int block_release(struct prusik_arena *arena, struct prk_block *block, uint64_t offset,
-		   uint64_t size)
+			 uint64_t size)
 {
 	uint64_t before = prk_load64_rlx(&block->before);
 
@@ -351,7 +351,7 @@ static int block_release(struct prusik_arena *arena, struct prk_block *block, ui
  * to look like a header do not pass.
  */
 static bool block_in_place(const struct prusik_arena *arena, const struct prk_block *block,
-		     uint64_t offset, uint64_t size)
+			   uint64_t offset, uint64_t size)
 {
 	uint64_t before = prk_load64_rlx(&block->before);
 	struct prk_block *left = prk_block_at(arena, before);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * valid - is an arena what arena.h says it always is
+ * arena_valid - is an arena what arena.h says it always is
  *
  * For tests and for whoever doubts a file. Believes nothing that it reads: each
  * walk goes strictly upwards, or stops where the way back does not fit.
@@ -49,7 +49,8 @@ static bool blocks_valid(struct prusik_arena *arena, struct prk_tally *tally)
 		before = offset;
 		offset += size;
 	}
-	return prk_load64_rlx(&arena->shm->fresh) >= before + sizeof(struct prk_block);
+	uint64_t fresh = prk_load64_rlx(&arena->shm->fresh);
+	return fresh % sizeof(uint64_t) == 0 && fresh >= before + sizeof(struct prk_block);
 }
 
 /* B3 of one class: how many are listed, or -1. */
