@@ -9,11 +9,14 @@
 #define PRUSIK_H
 
 #include <prusik/arena.h>
+#include <prusik/barrier.h>
 #include <prusik/cancel.h>
 #include <prusik/common.h>
 #include <prusik/condition.h>
 #include <prusik/lock.h>
 #include <prusik/process.h>
 #include <prusik/queue.h>
+#include <prusik/rlock.h>
+#include <prusik/rwlock.h>
 
 #endif
