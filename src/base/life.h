@@ -127,7 +127,8 @@ struct prk_self {
 	uint32_t held; /* things this thread may still hold; 0 = surely none */
 	struct prk_slot *slot;
 	struct prk_self *next_free;
-	uint64_t reserved[5];
+	uint32_t strays; /* how often it reads under an rwlock away from home (sync/rwlock.c) */
+	uint32_t reserved[9];
 };
 
 extern __thread struct prk_self *prk_self_here __attribute__((tls_model("initial-exec")));

@@ -45,8 +45,11 @@ static int take(struct prusik_lock *lock, uint32_t seen, uint32_t with)
 	uint32_t wanted = self->id | (seen & PRK_LOCK_WAITERS) | with;
 	int r = seen & PRK_ID_MASK ? PRUSIK_RECOVERED : 0;
 
-	/* acq [lock.word]: pairs with the release, or with the dead one's life word */
-	if (!prk_cas32_acq(&lock->word, &seen, wanted))
+	/*
+	 * acq [lock.word]: pairs with the release, or with the dead one's life word; sc
+	 * because rwlock.c's writer goes on to look at the readers
+	 */
+	if (!prk_cas32_sc(&lock->word, &seen, wanted))
 		return -EAGAIN;
 	self->held++;
 	return r;
