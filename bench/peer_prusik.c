@@ -50,6 +50,14 @@ static int open_prusik(const struct queue_shape *shape, void **ret_line)
 	return 0;
 }
 
+/* The first use joins the domain: before the start, as others connect. */
+static int join_prusik(struct queue_end *end)
+{
+	struct prusik_queue_stats stats;
+
+	return prusik_queue_stats(queue_of(end), &stats);
+}
+
 static int put_all(struct prusik_queue *queue, const struct iovec *items, uint32_t n)
 {
 	for (int64_t put; n > 0; items += put, n -= (uint32_t)put) {
@@ -84,7 +92,7 @@ static int get_prusik(struct queue_end *end, uint32_t n)
 static int join_taker(struct queue_end *end)
 {
 	end->own = calloc(1, sizeof(struct loan));
-	return end->own ? 0 : -ENOMEM;
+	return end->own ? join_prusik(end) : -ENOMEM;
 }
 
 static void leave_taker(struct queue_end *end)
@@ -118,7 +126,8 @@ static int done_prusik(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_prusik_get = {
-	.open = open_prusik, .close = close_prusik, .put = put_prusik, .get = get_prusik,
+	.open = open_prusik, .close = close_prusik, .join = join_prusik,
+	.put = put_prusik, .get = get_prusik,
 };
 
 const struct queue_peer queue_prusik_take = {

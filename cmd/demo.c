@@ -27,10 +27,11 @@
 static const char demo_usage[] =
 	"usage: prusik demo [OPTION...] [DIR]\n"
 	"\n"
-	"Counts the lines, words and bytes (as wc does in the C locale) of all files under\n"
-	"DIR with worker processes that get their work from a shared queue, kills one of\n"
-	"them with SIGKILL every now and then and starts another in its place, and compares\n"
-	"the outcome with that of a single process. DIR is the current directory by default.\n"
+	"Counts the lines, words (runs of bytes other than white space) and bytes of all\n"
+	"files under DIR with worker processes that get their work from a shared queue, kills\n"
+	"one of them with SIGKILL every now and then and starts another in its place, and\n"
+	"compares the outcome with that of a single process. DIR is the current directory by\n"
+	"default.\n"
 	"\n"
 	"  --workers N      worker processes, 1 to 1024 (default: one for each processor, but\n"
 	"                   at least 4 and at most 64)\n"
@@ -93,11 +94,13 @@ static int parse_number(const char *name, const char *text, unsigned int least, 
 
 	errno = 0;
 	unsigned long number = strtoul(text, &end, 10);
-	if (text[0] >= '0' && text[0] <= '9' && !*end && !errno && number >= least && number <= most) {
+	if (text[0] >= '0' && text[0] <= '9' && !*end && !errno && number >= least &&
+	    number <= most) {
 		*ret_number = (unsigned int)number;
 		return CMD_OK;
 	}
-	demo_complain("%s must be a number from %u to %u, not '%s'", name, least, most, demo_shown(text));
+	demo_complain("%s must be a number from %u to %u, not '%s'", name, least, most,
+		      demo_shown(text));
 	return CMD_USAGE;
 }
 
@@ -116,7 +119,8 @@ static int parse_option(int option, char **argv, struct demo_options *options)
 	case 'w':
 		return parse_number("--workers", optarg, 1, WORKERS_LIMIT, &options->workers);
 	case 'k':
-		return parse_number("--kill-every", optarg, 0, KILL_EVERY_LIMIT, &options->kill_every);
+		return parse_number("--kill-every", optarg, 0, KILL_EVERY_LIMIT,
+				    &options->kill_every);
 	case 'p':
 		return parse_number("--passes", optarg, 1, PASSES_LIMIT, &options->passes);
 	case ':':
@@ -178,7 +182,8 @@ static int count_alone(struct demo_files *files)
 		else
 			i++;
 		if (progress_due(&progress))
-			progress_draw(&progress, (double)i / (double)files->count, "one process alone");
+			progress_draw(&progress, (double)i / (double)files->count,
+				      "one process alone");
 	}
 	progress_clear(&progress);
 	return CMD_OK;

@@ -2,10 +2,11 @@
 /*
  * demo - what the files of `prusik demo` share
  *
- * demo.c        the command line, the order of things, the table
- * demo_files.c  the table of files, made once before any worker is forked
- * demo_count.c  counting a file, or a piece of one
- * demo_pool.c   workers, the killing of workers, and what becomes of their jobs
+ * demo.c          the command line, the order of things, the table
+ * demo_files.c    the table of files, made once before any worker is forked
+ * demo_count.c    counting a file, or a piece of one
+ * demo_pool.c     feeding the workers, and collecting what they found
+ * demo_workers.c  being a worker; starting and killing workers
  */
 #ifndef CMD_DEMO_H
 #define CMD_DEMO_H
@@ -14,7 +15,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* As wc counts in the C locale: newlines, runs of bytes that are not white space, bytes. */
+/* As wc: newlines, runs of bytes that are not white space in the C locale, bytes. */
 struct demo_count {
 	uint64_t lines, words, bytes;
 };
@@ -45,7 +46,7 @@ struct demo_options {
 	const char *directory;
 	unsigned int workers;
 	unsigned int kill_every; /* ms; 0: never */
-	unsigned int passes;     /* 0: until DEMO_KILLS workers have been killed */
+	unsigned int passes;	 /* 0: until DEMO_KILLS workers have been killed */
 };
 
 #define DEMO_KILLS 50
@@ -80,8 +81,8 @@ int demo_count_file(const struct demo_file *file, const char *path, struct demo_
  * Count a piece: the newlines in it, its bytes, and the words that begin in it.
  * The pieces of a file thus add up to the whole, wherever it is cut.
  */
-int demo_count_piece(const struct demo_file *file, const char *path, uint64_t offset, uint64_t length,
-		     struct demo_count *ret_count);
+int demo_count_piece(const struct demo_file *file, const char *path, uint64_t offset,
+		     uint64_t length, struct demo_count *ret_count);
 
 /*
  * Have the workers count all files, in as many passes as it takes. An exit code

@@ -13,16 +13,10 @@
  * puts what there is room for, then waits for results (there are some to come, the
  * queue being full), or until the next worker is to be killed.
  */
+#include "demo_pool.h"
 #include "cmd.h"
-#include "demo.h"
-#include "progress.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <prusik/arena.h>
-#include <prusik/process.h>
-#include <prusik/queue.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,159 +29,8 @@
 #define CAPACITY 1024
 /* How often to look for room when jobs are left to feed, and for workers that ended by themselves. */
 #define LOOK_MS 10
-/* How long workers may take to leave when the queues are closed. */
-#define LEAVE_MS 5000
 
-struct job {
-	uint64_t number; /* within the pass */
-	uint64_t offset;
-	uint32_t length;
-	uint32_t pass;
-	uint64_t file;
-};
-
-struct result {
-	struct job job;
-	int32_t trouble; /* as of demo_count_piece */
-	uint32_t attempt;
-	struct demo_count count;
-};
-
-struct pool {
-	const struct demo_options *options;
-	struct demo_files *files;
-	struct demo_report *report;
-	struct prusik_arena *arena;
-	struct prusik_queue *jobs, *results;
-	struct prusik_process **worker; /* options->workers of them; NULL: not running */
-	struct pollfd *sentinel;
-	uint64_t job_count; /* in one pass */
-	uint8_t *counted;   /* a bit for each job: its result is in */
-	uint64_t counted_count;
-	struct job next; /* to be fed */
-	uint32_t pass;
-	uint64_t random;
-	int64_t next_kill, next_look;
-	struct progress progress;
-};
-
-/* ---- the worker ---- */
-
-static int put_result(struct pool *pool, const struct prusik_lease *lease)
-{
-	const struct job *job = lease->data;
-	struct result result = { .job = *job, .attempt = lease->attempt };
-
-	result.trouble = demo_count_piece(&pool->files->file[job->file], demo_path(pool->files, job->file),
-					  job->offset, job->length, &result.count);
-	return prusik_queue_put(pool->results, &result, sizeof result, PRUSIK_FOREVER);
-}
-
-/* A worker's exit code: 0, or the errno for which it had to give up. */
-static int be_worker(void *argument)
-{
-	struct pool *pool = argument;
-	struct prusik_lease lease;
-	int r;
-
-	while ((r = prusik_queue_take(pool->jobs, &lease, PRUSIK_FOREVER)) >= 0) {
-		r = put_result(pool, &lease);
-		if (r >= 0)
-			r = prusik_queue_done(pool->jobs, &lease);
-		if (r < 0)
-			break;
-	}
-	return r == -EPIPE ? 0 : -r;
-}
-
-/* ---- starting, killing and burying workers ---- */
-
-static int start_worker(struct pool *pool, unsigned int i)
-{
-	static const struct prusik_process_options options = { .name = "prusik-worker", .dies_with_parent = 1 };
-	int r = prusik_process_start(be_worker, pool, &options, &pool->worker[i]);
-
-	if (r == 0) {
-		pool->sentinel[i].fd = prusik_process_sentinel(pool->worker[i]);
-		pool->sentinel[i].events = POLLIN;
-		return CMD_OK;
-	}
-	progress_clear(&pool->progress);
-	demo_complain("cannot start worker %u of %u: %s", i + 1, pool->options->workers, prusik_strerror(r));
-	return CMD_OBJECT;
-}
-
-static int start_workers(struct pool *pool)
-{
-	int r = CMD_OK;
-
-	for (unsigned int i = 0; r == CMD_OK && i < pool->options->workers; i++)
-		r = start_worker(pool, i);
-	return r;
-}
-
-/* Join one that has ended, or is about to. Its code; -SIGKILL also where that is unknown. */
-static int bury(struct pool *pool, unsigned int i)
-{
-	int code = -SIGKILL;
-
-	prusik_process_join(pool->worker[i], PRUSIK_FOREVER, &code);
-	prusik_process_free(pool->worker[i]);
-	pool->worker[i] = NULL;
-	pool->sentinel[i].fd = -1;
-	return code;
-}
-
-/* Somebody may kill workers with his own hands: that is what this is about. */
-static int is_killed(int code)
-{
-	return code == -SIGKILL || code == -SIGTERM || code == -SIGINT || code == -SIGHUP || code == -SIGQUIT;
-}
-
-static int replace(struct pool *pool, unsigned int i)
-{
-	int code = bury(pool, i);
-
-	if (is_killed(code)) {
-		pool->report->killed++;
-		return start_worker(pool, i);
-	}
-	progress_clear(&pool->progress);
-	if (code < 0)
-		demo_complain("a worker was ended by signal %d: %s", -code, strsignal(-code));
-	else
-		demo_complain("a worker gave up: %s", prusik_strerror(-code));
-	return CMD_OBJECT;
-}
-
-/* xorshift64: which worker is killed next matters little. */
-static uint64_t random_number(struct pool *pool)
-{
-	pool->random ^= pool->random << 13;
-	pool->random ^= pool->random >> 7;
-	pool->random ^= pool->random << 17;
-	return pool->random;
-}
-
-static int kill_one(struct pool *pool)
-{
-	unsigned int i = (unsigned int)(random_number(pool) % pool->options->workers);
-
-	prusik_process_kill(pool->worker[i]);
-	return replace(pool, i);
-}
-
-static int replace_ended(struct pool *pool)
-{
-	int r = CMD_OK;
-
-	if (poll(pool->sentinel, pool->options->workers, 0) <= 0)
-		return r;
-	for (unsigned int i = 0; r == CMD_OK && i < pool->options->workers; i++)
-		if (pool->sentinel[i].revents)
-			r = replace(pool, i);
-	return r;
-}
+/* ---- what is due by the clock ---- */
 
 static void show_progress(struct pool *pool)
 {
@@ -203,23 +46,22 @@ static void show_progress(struct pool *pool)
 		done = ((double)report->passes + pass) / pool->options->passes;
 	else if (!pool->options->kill_every)
 		done = pass;
-	snprintf(text, sizeof text, "pass %llu, %llu workers killed", (unsigned long long)report->passes + 1,
-		 (unsigned long long)report->killed);
+	snprintf(text, sizeof text, "pass %llu, %llu workers killed",
+		 (unsigned long long)report->passes + 1, (unsigned long long)report->killed);
 	progress_draw(&pool->progress, done, text);
 }
 
-/* What is due by the clock. */
 static int tend(struct pool *pool)
 {
 	int64_t now = prusik_now();
 	int r = CMD_OK;
 
 	if (now >= pool->next_kill) {
-		r = kill_one(pool);
+		r = demo_workers_kill_one(pool);
 		pool->next_kill = prusik_in_ms(pool->options->kill_every);
 	}
 	if (r == CMD_OK && now >= pool->next_look) {
-		r = replace_ended(pool);
+		r = demo_workers_replace(pool);
 		pool->next_look = prusik_in_ms(LOOK_MS);
 	}
 	show_progress(pool);
@@ -286,7 +128,8 @@ static int check_result(struct pool *pool, const struct result *result, int64_t 
 {
 	const struct job *job = &result->job;
 
-	if (length != sizeof *result || job->number >= pool->job_count || job->file >= pool->files->count) {
+	if (length != sizeof *result || job->number >= pool->job_count ||
+	    job->file >= pool->files->count) {
 		demo_complain("a result is not what a worker puts");
 		return CMD_OBJECT;
 	}
@@ -400,7 +243,8 @@ static int is_enough(const struct pool *pool)
 		return 0;
 	if (pool->options->passes)
 		return report->passes >= pool->options->passes;
-	return pool->job_count == 0 || pool->options->kill_every == 0 || report->killed >= DEMO_KILLS;
+	return pool->job_count == 0 || pool->options->kill_every == 0 ||
+	       report->killed >= DEMO_KILLS;
 }
 
 static int run_passes(struct pool *pool)
@@ -436,7 +280,8 @@ static void raise_file_limit(unsigned int workers)
 static int make_queues(struct pool *pool)
 {
 	struct prusik_queue_options jobs = { .capacity = CAPACITY, .item_max = sizeof(struct job) };
-	struct prusik_queue_options results = { .capacity = CAPACITY, .item_max = sizeof(struct result) };
+	struct prusik_queue_options results = { .capacity = CAPACITY,
+						.item_max = sizeof(struct result) };
 	uint64_t size = prusik_queue_size(&jobs) + prusik_queue_size(&results) + 65536;
 	int r = prusik_arena_create(NULL, size, &pool->arena);
 
@@ -453,8 +298,8 @@ static void complain_of_queues(int r)
 	char standard[64];
 
 	snprintf(standard, sizeof standard, "/dev/shm/prusik-%u", (unsigned int)geteuid());
-	demo_complain("cannot make the queues (domain %s): %s", demo_shown(given && *given ? given : standard),
-		      prusik_strerror(r));
+	demo_complain("cannot make the queues (domain %s): %s",
+		      demo_shown(given && *given ? given : standard), prusik_strerror(r));
 }
 
 static int set_up(struct pool *pool)
@@ -472,22 +317,6 @@ static int set_up(struct pool *pool)
 		return CMD_OK;
 	complain_of_queues(r);
 	return CMD_OBJECT;
-}
-
-/* The workers leave as the queues are closed. One that does not, which is no part of the plan, is killed. */
-static void end_workers(struct pool *pool)
-{
-	int64_t deadline = prusik_in_ms(LEAVE_MS);
-
-	prusik_queue_close(pool->jobs, PRUSIK_QUEUE_DISCARD);
-	prusik_queue_close(pool->results, PRUSIK_QUEUE_DISCARD);
-	for (unsigned int i = 0; i < pool->options->workers; i++) {
-		if (!pool->worker[i])
-			continue;
-		if (prusik_process_join(pool->worker[i], deadline, NULL) == -ETIMEDOUT)
-			prusik_process_kill(pool->worker[i]);
-		bury(pool, i);
-	}
 }
 
 static void tear_down(struct pool *pool)
@@ -508,10 +337,10 @@ int demo_pool_run(const struct demo_options *options, struct demo_files *files,
 	int r = set_up(&pool);
 
 	if (r == CMD_OK) {
-		r = start_workers(&pool);
+		r = demo_workers_start(&pool);
 		if (r == CMD_OK)
 			r = run_passes(&pool);
-		end_workers(&pool);
+		demo_workers_end(&pool);
 		if (prusik_queue_stats(pool.jobs, &stats) >= 0)
 			ret_report->again = stats.returned;
 	}

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,8 +27,10 @@ struct chaos_shared *chaos;
 struct prusik_queue *chaos_queue[CHAOS_QUEUES];
 
 static pid_t parent;
-static pid_t pids[CHAOS_CHILDREN_MAX];
-static uint32_t children;
+static volatile sig_atomic_t stopped;
+static uint32_t children, bodies;	     /* body b is one of child b / CHAOS_BODIES */
+static pid_t pids[CHAOS_BODIES_MAX];	     /* 0: nobody */
+static uint32_t current[CHAOS_CHILDREN_MAX]; /* the child's body; another one with a pid is dying */
 static char domain[64];
 
 static struct {
@@ -49,7 +52,7 @@ static void remove_domain(void)
 
 static void kill_all(void)
 {
-	for (uint32_t i = 0; i < children; i++) {
+	for (uint32_t i = 0; i < bodies; i++) {
 		if (pids[i] <= 0)
 			continue;
 		kill(pids[i], SIGKILL);
@@ -59,7 +62,7 @@ static void kill_all(void)
 
 static void give_up(void)
 {
-	chaos_dump(pids, children);
+	chaos_dump(pids, bodies);
 	kill_all();
 	remove_domain();
 	printf("0 passed, 1 failed\n");
@@ -90,49 +93,69 @@ static void nap(uint32_t microseconds)
 	nanosleep(&ts, NULL);
 	if (prk_load32_acq(&chaos->failed))
 		give_up();
+	chaos_balance(false);
 }
 
 /* ---- children ---- */
 
-static enum chaos_role role_of(uint32_t child)
+static enum chaos_role role_of(uint32_t body)
 {
+	uint32_t child = body / CHAOS_BODIES;
+
 	if (child < options.producers)
 		return CHAOS_PRODUCER;
 	return child < options.producers + options.partners ? CHAOS_PARTNER : CHAOS_WORKER;
 }
 
-static void start(uint32_t child)
-{
-	uint64_t seed = (uint64_t)chaos_random(UINT32_MAX) << 32 | chaos_random(UINT32_MAX);
-
-	memset(chaos->seat[child], 0, sizeof chaos->seat[child]);
-	chaos->seat[child][0].tid = 1;
-	pids[child] = fork();
-	CHAOS_CHECK(pids[child] >= 0, "fork");
-	if (pids[child] == 0)
-		chaos_child(child, role_of(child), seed);
-}
-
-/* A dead child's seats are counted up. */
-static void clear_away(uint32_t child)
+/* What a dead body did is counted up; its seats are free. */
+static void clear_away(uint32_t body)
 {
 	for (uint32_t t = 0; t < CHAOS_THREADS; t++) {
-		const struct chaos_seat *seat = &chaos->seat[child][t];
+		const struct chaos_seat *seat = &chaos->seat[body][t];
 		chaos_totals.may_be_gone += seat->getting;
 		sums.moved_by_dead += seat->moved;
 		sums.redelivered += seat->redelivered;
 	}
+	memset(chaos->seat[body], 0, sizeof chaos->seat[body]);
+	pids[body] = 0;
 }
 
-static void bury_and_replace(uint32_t child)
+/* Reap a body that was killed. False: it is not dead yet (flags WNOHANG). */
+static bool reap(uint32_t body, int flags)
 {
 	int status;
+	pid_t pid = waitpid(pids[body], &status, flags);
 
-	CHAOS_CHECK(waitpid(pids[child], &status, 0) == pids[child], "waitpid");
+	if (pid == 0)
+		return false;
+	CHAOS_CHECK(pid == pids[body], "waitpid");
 	CHAOS_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-		    "child %u ended by itself, status %x", child, status);
-	clear_away(child);
-	start(child);
+		    "child %u ended by itself, status %x", body / CHAOS_BODIES, status);
+	clear_away(body);
+	return true;
+}
+
+static void reap_dying(int flags)
+{
+	for (uint32_t i = 0; i < bodies; i++)
+		if (pids[i] && i != current[i / CHAOS_BODIES])
+			reap(i, flags);
+}
+
+/* In another body than the last. */
+static void start(uint32_t child)
+{
+	uint64_t seed = (uint64_t)chaos_random(UINT32_MAX) << 32 | chaos_random(UINT32_MAX);
+	uint32_t body = child * CHAOS_BODIES + (current[child] + 1) % CHAOS_BODIES;
+
+	if (pids[body])
+		reap(body, 0);
+	current[child] = body;
+	chaos->seat[body][0].tid = 1;
+	pids[body] = fork();
+	CHAOS_CHECK(pids[body] >= 0, "fork");
+	if (pids[body] == 0)
+		chaos_child(child, body, role_of(body), seed);
 }
 
 /* Which children a round strikes, as bits: mostly one, sometimes several, now and then all. */
@@ -153,10 +176,12 @@ static void kill_round(void)
 
 	for (uint32_t i = 0; i < children; i++)
 		if (bits >> i & 1)
-			kill(pids[i], SIGKILL);
+			kill(pids[current[i]], SIGKILL);
+	if (chaos_random(2))
+		reap_dying(WNOHANG);
 	for (uint32_t i = 0; i < children; i++)
 		if (bits >> i & 1)
-			bury_and_replace(i);
+			start(i);
 	sums.kills += count;
 	sums.multiple += count > 1;
 	sums.everybody += count == children;
@@ -168,7 +193,7 @@ static uint64_t moved(void)
 {
 	uint64_t sum = sums.moved_by_dead;
 
-	for (uint32_t i = 0; i < children; i++)
+	for (uint32_t i = 0; i < bodies; i++)
 		for (uint32_t t = 0; t < CHAOS_THREADS; t++)
 			sum += prk_load64_rlx(&chaos->seat[i][t].moved);
 	return sum;
@@ -182,7 +207,7 @@ static void watch(bool flowing)
 	uint64_t now_moved = moved();
 	int64_t now = prusik_now();
 
-	if (now_moved != last || !flowing) {
+	if (now_moved != last || !flowing || since == 0) {
 		last = now_moved;
 		since = now;
 		return;
@@ -195,7 +220,7 @@ static void watch(bool flowing)
 
 static bool pausing(enum chaos_role role)
 {
-	for (uint32_t i = 0; i < children; i++)
+	for (uint32_t i = 0; i < bodies; i++)
 		for (uint32_t t = 0; t < CHAOS_THREADS && role_of(i) == role; t++)
 			if (prk_load32_rlx(&chaos->seat[i][t].tid) &&
 			    prk_load32_rlx(&chaos->seat[i][t].place) == CHAOS_PAUSING)
@@ -207,7 +232,8 @@ static uint32_t fill_level(enum chaos_queue queue)
 {
 	const struct prk_queue_body *b = chaos_queue[queue]->body;
 
-	return (uint32_t)prk_load64_acq(&b->puts) - prk_queue_cursors(prk_load64_acq(&b->cursors)).frees;
+	return (uint32_t)prk_load64_acq(&b->puts) -
+	       prk_queue_cursors(prk_load64_acq(&b->cursors)).frees;
 }
 
 /* All that was put is done, and no permit is left. */
@@ -215,7 +241,7 @@ static bool all_empty(void)
 {
 	if (prk_load32_acq(&chaos->permits) > 0)
 		return false;
-	for (uint32_t i = 0; i < children; i++)
+	for (uint32_t i = 0; i < bodies; i++)
 		for (uint32_t t = 0; t < CHAOS_THREADS && role_of(i) == CHAOS_PRODUCER; t++)
 			if (prk_load32_rlx(&chaos->seat[i][t].tid) &&
 			    prk_load32_rlx(&chaos->seat[i][t].place) != CHAOS_PAUSING)
@@ -227,24 +253,26 @@ static bool one_full(void)
 {
 	if (prk_load32_acq(&chaos->permits) > 0 && pausing(CHAOS_WORKER))
 		return false;
-	return fill_level(CHAOS_LEASED) == options.capacity || fill_level(CHAOS_MIXED) == options.capacity;
+	return fill_level(CHAOS_LEASED) == options.capacity ||
+	       fill_level(CHAOS_MIXED) == options.capacity;
 }
 
-static uint32_t laggard; /* who had not moved when last looked at: child * CHAOS_THREADS + thread */
-static uint64_t steps_before[CHAOS_CHILDREN_MAX][CHAOS_THREADS];
+static uint32_t laggard; /* who had not moved when last looked at: body * CHAOS_THREADS + thread */
+static uint64_t steps_before[CHAOS_BODIES_MAX][CHAOS_THREADS];
 
 static void note_steps(void)
 {
-	for (uint32_t i = 0; i < children; i++)
+	for (uint32_t i = 0; i < bodies; i++)
 		for (uint32_t t = 0; t < CHAOS_THREADS; t++)
 			steps_before[i][t] = prk_load64_rlx(&chaos->seat[i][t].steps);
 }
 
-static bool stepped(uint32_t child, uint32_t thread)
+static bool stepped(uint32_t body, uint32_t thread)
 {
-	const struct chaos_seat *seat = &chaos->seat[child][thread];
+	const struct chaos_seat *seat = &chaos->seat[body][thread];
 
-	return !prk_load32_rlx(&seat->tid) || prk_load64_rlx(&seat->steps) != steps_before[child][thread];
+	return !prk_load32_rlx(&seat->tid) ||
+	       prk_load64_rlx(&seat->steps) != steps_before[body][thread];
 }
 
 /* Each thread has done something since. */
@@ -252,13 +280,13 @@ static bool all_stepped(void)
 {
 	static uint32_t next; /* all from here around have: look at this one first */
 
-	for (uint32_t n = 0; n < children * CHAOS_THREADS; n++) {
-		uint32_t i = next % children, t = next / children % CHAOS_THREADS;
+	for (uint32_t n = 0; n < bodies * CHAOS_THREADS; n++) {
+		uint32_t i = next % bodies, t = next / bodies % CHAOS_THREADS;
 		if (!stepped(i, t)) {
 			laggard = i * CHAOS_THREADS + t;
 			return false;
 		}
-		next = (next + 1) % (children * CHAOS_THREADS);
+		next = (next + 1) % (bodies * CHAOS_THREADS);
 	}
 	return true;
 }
@@ -267,9 +295,10 @@ static void demand(bool (*condition)(void), const char *what)
 {
 	int64_t until = prusik_in_ns(CHAOS_LIMIT);
 
+	reap_dying(0);
 	while (!condition()) {
 		if (prusik_now() > until)
-			chaos_fail("HANG: %s (child %u)", what, laggard / CHAOS_THREADS);
+			chaos_fail("HANG: %s (body %u)", what, laggard / CHAOS_THREADS);
 		nap(50);
 	}
 	sums.demands++;
@@ -288,6 +317,7 @@ static void kill_for_a_while(uint32_t rounds)
 		if (!chaos_random(3))
 			nap(chaos_random(1000));
 		kill_round();
+		chaos_balance(false);
 		watch(prk_load32_rlx(&chaos->phase) == CHAOS_FLOW);
 	}
 }
@@ -317,10 +347,10 @@ static void episode(void)
 		stop_one_side(dice ? CHAOS_NO_PUTS : CHAOS_NO_TAKES, dice ? all_empty : one_full,
 			      dice ? "the queues do not run empty" : "the queues do not run full");
 	}
+	reap_dying(0);
 	note_steps();
 	demand(all_stepped, "a thread does not move on");
 	prk_store32_rel(&chaos->calm, 0);
-	chaos_balance(false);
 	watch(false);
 }
 
@@ -328,7 +358,7 @@ static bool gone_home(enum chaos_role role)
 {
 	bool all = true;
 
-	for (uint32_t i = 0; i < children; i++) {
+	for (uint32_t i = 0; i < bodies; i++) {
 		int status;
 		if (role_of(i) != role || pids[i] == 0)
 			continue;
@@ -336,9 +366,8 @@ static bool gone_home(enum chaos_role role)
 			all = false;
 			continue;
 		}
-		CHAOS_CHECK(status == 0, "child %u ended with status %x", i, status);
+		CHAOS_CHECK(status == 0, "child %u ended with status %x", i / CHAOS_BODIES, status);
 		clear_away(i);
-		pids[i] = 0;
 	}
 	return all;
 }
@@ -359,6 +388,7 @@ static void end(void)
 	bool polite = chaos_random(2);
 
 	prk_store32_rel(&chaos->calm, 1);
+	reap_dying(0);
 	set_phase(CHAOS_END);
 	if (polite)
 		demand(producers_gone, "producers do not end");
@@ -397,7 +427,8 @@ static bool report(int64_t began)
 {
 	const struct chaos_totals *t = &chaos_totals;
 	struct prusik_queue_stats leased, mixed;
-	bool ok = check_queue(CHAOS_LEASED, &leased) & check_queue(CHAOS_MIXED, &mixed);
+	bool ok = check_queue(CHAOS_LEASED, &leased);
+	ok = check_queue(CHAOS_MIXED, &mixed) && ok;
 
 	printf("%.1f s, seed %lu: %lu SIGKILLs, %lu rounds with several, %lu with all\n",
 	       (double)(prusik_now() - began) / 1e9, options.seed, sums.kills, sums.multiple,
@@ -405,8 +436,10 @@ static bool report(int64_t began)
 	printf("items put %lu, surely %lu; undo recoveries %lu, locks recovered %lu\n",
 	       leased.put + mixed.put, t->items, leased.recovered + mixed.recovered,
 	       chaos->account.recovered);
-	printf("leases returned %lu, taken again %lu, done twice %lu, gone with a getter %lu (of %lu)\n",
-	       leased.returned + mixed.returned, sums.redelivered, t->twice, t->gone, t->may_be_gone);
+	printf("leases returned %lu, taken again %lu, done twice %lu, gone with a getter %lu (of "
+	       "%lu)\n",
+	       leased.returned + mixed.returned, sums.redelivered, t->twice, t->gone,
+	       t->may_be_gone);
 	printf("demands met %lu, longest standstill %.1f ms, LOST %lu\n", sums.demands,
 	       (double)sums.standstill / 1e6, t->lost);
 	ok &= claim(t->lost == 0, "nothing is lost");
@@ -430,29 +463,50 @@ static void usage(void)
 static void parse(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "kills", required_argument, NULL, 'k' },     { "seconds", required_argument, NULL, 's' },
-		{ "workers", required_argument, NULL, 'w' },   { "producers", required_argument, NULL, 'p' },
-		{ "partners", required_argument, NULL, 'a' },  { "capacity", required_argument, NULL, 'c' },
-		{ "seed", required_argument, NULL, 'r' },      { NULL, 0, NULL, 0 },
+		{ "kills", required_argument, NULL, 'k' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "workers", required_argument, NULL, 'w' },
+		{ "producers", required_argument, NULL, 'p' },
+		{ "partners", required_argument, NULL, 'a' },
+		{ "capacity", required_argument, NULL, 'c' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
 	};
 
 	options.seed = (uint64_t)prusik_now();
 	for (int o; (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 		switch (o) {
-		case 'k': options.kills = n; break;
-		case 's': options.seconds = n; options.kills = UINT64_MAX; break;
-		case 'w': options.workers = (uint32_t)n; break;
-		case 'p': options.producers = (uint32_t)n; break;
-		case 'a': options.partners = (uint32_t)n; break;
-		case 'c': options.capacity = (uint32_t)n; break;
-		case 'r': options.seed = n; break;
-		default: usage();
+		case 'k':
+			options.kills = n;
+			break;
+		case 's':
+			options.seconds = n;
+			options.kills = UINT64_MAX;
+			break;
+		case 'w':
+			options.workers = (uint32_t)n;
+			break;
+		case 'p':
+			options.producers = (uint32_t)n;
+			break;
+		case 'a':
+			options.partners = (uint32_t)n;
+			break;
+		case 'c':
+			options.capacity = (uint32_t)n;
+			break;
+		case 'r':
+			options.seed = n;
+			break;
+		default:
+			usage();
 		}
 	}
 	children = options.workers + options.producers + options.partners;
-	if (options.workers < 2 || options.producers < 2 || options.partners == 1 || !options.capacity ||
-	    children >= CHAOS_CHILDREN_MAX)
+	bodies = children * CHAOS_BODIES;
+	if (options.workers < 2 || options.producers < 2 || options.partners == 1 ||
+	    !options.capacity || children >= CHAOS_CHILDREN_MAX)
 		usage();
 }
 
@@ -469,7 +523,8 @@ static void open_domain(void)
 static void make_objects(void)
 {
 	static const char *const name[CHAOS_QUEUES] = { "leased", "mixed" };
-	struct prusik_queue_options o = { .capacity = options.capacity, .item_max = CHAOS_ITEM_MAX };
+	struct prusik_queue_options o = { .capacity = options.capacity,
+					  .item_max = CHAOS_ITEM_MAX };
 	struct prusik_arena *arena = NULL;
 
 	chaos = mmap(NULL, sizeof *chaos, PROT_READ | PROT_WRITE,
@@ -484,22 +539,33 @@ static void make_objects(void)
 	CHAOS_CHECK(r == 0, "no queues: %s", prusik_strerror(r));
 }
 
+/* Interrupted: come to the end, and say what was found so far. */
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
 int main(int argc, char **argv)
 {
 	parse(argc, argv);
 	parent = getpid();
 	chaos_random_state = options.seed * 2 + 1;
 	printf("seed %lu\n", options.seed);
+	setpriority(PRIO_PROCESS, 0,
+		    -10); /* where allowed: the parent goes first, and kills faster */
+	signal(SIGTERM, stop);
+	signal(SIGINT, stop);
 	open_domain();
 	prk_sentinel_belt = PRUSIK_FOREVER;
 	make_objects();
-	chaos_lanes = options.producers * CHAOS_THREADS * CHAOS_QUEUES;
+	chaos_lanes = options.producers * CHAOS_BODIES * CHAOS_THREADS * CHAOS_QUEUES;
 	fflush(stdout);
 
 	int64_t began = prusik_now();
 	for (uint32_t i = 0; i < children; i++)
 		start(i);
-	while (sums.kills < options.kills &&
+	while (!stopped && sums.kills < options.kills &&
 	       (!options.seconds || prusik_now() - began < (int64_t)options.seconds * 1000000000))
 		episode();
 	end();

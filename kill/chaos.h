@@ -26,9 +26,11 @@
 #include <sys/types.h>
 
 #define CHAOS_CHILDREN_MAX 32
+#define CHAOS_BODIES 2 /* of each child: one may be dying while the other is born */
+#define CHAOS_BODIES_MAX (CHAOS_CHILDREN_MAX * CHAOS_BODIES)
 #define CHAOS_THREADS 2 /* per child */
 #define CHAOS_QUEUES 2
-#define CHAOS_LANES_MAX (CHAOS_CHILDREN_MAX * CHAOS_THREADS * CHAOS_QUEUES)
+#define CHAOS_LANES_MAX (CHAOS_BODIES_MAX * CHAOS_THREADS * CHAOS_QUEUES)
 #define CHAOS_MARKS (1u << 18) /* per lane; items older than half of that are off the books */
 #define CHAOS_BATCH 16u
 #define CHAOS_ITEM_MAX 200u
@@ -41,14 +43,15 @@ enum chaos_role { CHAOS_WORKER, CHAOS_PRODUCER, CHAOS_PARTNER, CHAOS_ROLES };
 
 enum chaos_phase {
 	CHAOS_FLOW,
-	CHAOS_NO_PUTS, /* producers pause, but for one item per permit */
+	CHAOS_NO_PUTS,	/* producers pause, but for one item per permit */
 	CHAOS_NO_TAKES, /* workers pause, but for one item per permit */
-	CHAOS_END, /* producers leave, workers go on until the queues are closed and empty */
+	CHAOS_END,	/* producers leave, workers go on until the queues are closed and empty */
 };
 
 enum chaos_place {
 	CHAOS_STARTING,
 	CHAOS_PAUSING,
+	CHAOS_NUMBERING,
 	CHAOS_PUTTING,
 	CHAOS_TAKING,
 	CHAOS_GETTING,
@@ -64,8 +67,8 @@ struct chaos_seat {
 	uint64_t steps;
 	uint64_t moved; /* items put or done */
 	uint32_t place;
-	uint32_t tid; /* 0: nobody sits here */
-	uint32_t getting; /* so many items may be gone if it dies now */
+	uint32_t tid;	      /* 0: nobody sits here */
+	uint32_t getting;     /* so many items may be gone if it dies now */
 	uint32_t redelivered; /* takes of items whose lease had been lost */
 	uint64_t reserved[4];
 };
@@ -91,9 +94,9 @@ struct chaos_lane {
 struct chaos_account {
 	struct prusik_lock lock;
 	struct prusik_condition more, less;
-	int64_t a, b; /* a + b == 0 */
+	int64_t a, b;	 /* a + b == 0 */
 	uint32_t inside; /* who is, 0 = nobody */
-	uint32_t count; /* 0 .. CHAOS_COUNTER_MAX */
+	uint32_t count;	 /* 0 .. CHAOS_COUNTER_MAX */
 	uint64_t recovered;
 };
 
@@ -104,17 +107,17 @@ struct chaos_shared {
 	uint32_t failed;
 	uint64_t inversions; /* items of the second queue out of order: returned ones */
 	struct chaos_account account;
-	_Alignas(64) struct chaos_seat seat[CHAOS_CHILDREN_MAX][CHAOS_THREADS];
+	_Alignas(64) struct chaos_seat seat[CHAOS_BODIES_MAX][CHAOS_THREADS];
 	_Alignas(64) struct chaos_lane lane[CHAOS_LANES_MAX];
 	struct chaos_mark mark[CHAOS_LANES_MAX][CHAOS_MARKS];
 };
 
 struct chaos_totals {
-	uint64_t items; /* that surely were put */
+	uint64_t items;	  /* that surely were put */
 	uint64_t entered; /* that were seen in the first queue */
 	uint64_t returns; /* leases of the first queue lost, as the items tell */
-	uint64_t twice; /* worked on more than once */
-	uint64_t gone; /* of the second queue, with a killed taker */
+	uint64_t twice;	  /* worked on more than once */
+	uint64_t gone;	  /* of the second queue, with a killed taker */
 	uint64_t may_be_gone;
 	uint64_t lost;
 };
@@ -133,10 +136,10 @@ uint32_t chaos_random(uint32_t below);
 
 /* Say so, and stop everything. Does not return in a child. */
 void chaos_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-#define CHAOS_CHECK(condition, ...)                                                               \
-	do {                                                                                      \
-		if (!(condition))                                                                 \
-			chaos_fail(__VA_ARGS__);                                                  \
+#define CHAOS_CHECK(condition, ...)                                                                \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			chaos_fail(__VA_ARGS__);                                                   \
 	} while (0)
 
 /* ---- the books (chaos_book.c) ---- */
@@ -168,11 +171,12 @@ void chaos_balance(bool all);
 
 /* ---- the children (chaos_child.c) ---- */
 
-/* Be child number index; never returns. */
-void chaos_child(uint32_t index, enum chaos_role role, uint64_t seed) __attribute__((noreturn));
+/* Be that child, in that body; never returns. */
+void chaos_child(uint32_t child, uint32_t body, enum chaos_role role, uint64_t seed)
+	__attribute__((noreturn));
 
 /* ---- what stands still (chaos_dump.c) ---- */
 
-void chaos_dump(const pid_t *pids, uint32_t children);
+void chaos_dump(const pid_t *pids, uint32_t bodies);
 
 #endif

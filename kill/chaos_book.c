@@ -125,7 +125,8 @@ static bool check(const void *data, uint64_t length, enum chaos_queue queue)
 	if (length >= NAMED) {
 		uint32_t lane = (uint32_t)(item->name >> 48);
 		CHAOS_CHECK(item->sum == sum_of(item, (uint32_t)length), "an item is damaged");
-		CHAOS_CHECK(lane < chaos_lanes && queue_of(lane) == queue, "an item of the other queue");
+		CHAOS_CHECK(lane < chaos_lanes && queue_of(lane) == queue,
+			    "an item of the other queue");
 		return true;
 	}
 	CHAOS_CHECK(queue == CHAOS_MIXED, "a blank in the first queue");
@@ -184,8 +185,8 @@ static void see(const struct item *item, uint32_t attempt, uint32_t bits)
 		CHAOS_CHECK(!(old & REMOVED), "lane %u: item %lu left the queue before (%x)",
 			    lane_of(item), number_of(item), old);
 		CHAOS_CHECK(attempt == 0 || SEEN(old) < attempt,
-			    "lane %u: item %lu, attempt %u, was seen %u times before", lane_of(item),
-			    number_of(item), attempt, SEEN(old));
+			    "lane %u: item %lu, attempt %u, was seen %u times before",
+			    lane_of(item), number_of(item), attempt, SEEN(old));
 		new = (old & ~UINT32_C(0xffff)) | bits | (SEEN(old) + 1);
 		new |= (attempt > ATTEMPT(old) ? attempt : ATTEMPT(old)) << 8;
 	} while (!prk_cas32_acqrel(mark, &old, new));

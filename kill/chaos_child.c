@@ -16,11 +16,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum next { GO_ON, LEAVE, CLOSED };
 
-static uint32_t own_index;
+static uint32_t own_child, own_body;
 static enum chaos_role own_role;
 __thread struct chaos_seat *chaos_seat;
 __thread uint64_t chaos_random_state;
@@ -60,7 +61,7 @@ static bool restless(void)
 /* This thread may end at any time, whatever it holds. */
 static bool dispensable(void)
 {
-	return chaos_seat == &chaos->seat[own_index][1] && restless();
+	return chaos_seat == &chaos->seat[own_body][1] && restless();
 }
 
 static int64_t short_deadline(void)
@@ -80,7 +81,7 @@ static int64_t some_deadline(void)
  */
 static int64_t queue_deadline(enum chaos_queue queue)
 {
-	return queue == own_index % CHAOS_QUEUES ? some_deadline() : short_deadline();
+	return queue == own_child % CHAOS_QUEUES ? some_deadline() : short_deadline();
 }
 
 static uint32_t some_count(void)
@@ -166,8 +167,8 @@ static enum next balance_step(void)
 static void notify(struct prusik_condition *condition)
 {
 	struct prusik_lock *lock = &chaos->account.lock;
-	int r = once_in(8) ? prusik_condition_notify_all(condition, lock) :
-			     prusik_condition_notify(condition, lock, 1);
+	int r = once_in(8) ? prusik_condition_notify_all(condition, lock)
+			   : prusik_condition_notify(condition, lock, 1);
 
 	CHAOS_CHECK(r == 0, "condition_notify: %d", r);
 }
@@ -176,7 +177,7 @@ static void notify(struct prusik_condition *condition)
 static enum next count_step(void)
 {
 	struct chaos_account *c = &chaos->account;
-	bool up = own_index % 2 == 0;
+	bool up = own_child % 2 == 0;
 	uint32_t limit = up ? CHAOS_COUNTER_MAX : 0;
 	int64_t deadline = once_in(4) ? prusik_in_us(chaos_random(400)) : PRUSIK_FOREVER;
 
@@ -204,9 +205,9 @@ static enum next count_step(void)
 
 static uint32_t own_lane(enum chaos_queue queue)
 {
-	uint32_t thread = (uint32_t)(chaos_seat - chaos->seat[own_index]);
+	uint32_t thread = (uint32_t)(chaos_seat - chaos->seat[own_body]);
 
-	return (own_index * CHAOS_THREADS + thread) * CHAOS_QUEUES + queue;
+	return (own_body * CHAOS_THREADS + thread) * CHAOS_QUEUES + queue;
 }
 
 static enum next put_result(int64_t r, int64_t deadline)
@@ -222,8 +223,10 @@ static enum next put_items(enum chaos_queue queue, uint32_t count, int64_t deadl
 	char bytes[CHAOS_BATCH][CHAOS_ITEM_MAX] __attribute__((aligned(8)));
 	struct iovec items[CHAOS_BATCH];
 	uint32_t lane = own_lane(queue);
-	uint64_t first = chaos_number(lane, count);
 	int64_t r;
+
+	at(CHAOS_NUMBERING);
+	uint64_t first = chaos_number(lane, count);
 
 	for (uint32_t i = 0; i < count; i++)
 		items[i] = (struct iovec){ bytes[i], chaos_write(bytes[i], lane, first + i) };
@@ -244,7 +247,8 @@ static enum next put_blank(void)
 	int64_t deadline = queue_deadline(CHAOS_MIXED);
 
 	at(CHAOS_PUTTING);
-	return put_result(prusik_queue_put(chaos_queue[CHAOS_MIXED], blank, chaos_write_blank(blank), deadline),
+	return put_result(prusik_queue_put(chaos_queue[CHAOS_MIXED], blank,
+					   chaos_write_blank(blank), deadline),
 			  deadline);
 }
 
@@ -297,8 +301,8 @@ static void finish(enum chaos_queue queue, struct hand *hand)
 		shuffle(hand);
 	for (; from < hand->count; from += n) {
 		n = 1 + chaos_random(hand->count - from);
-		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n) :
-				    prusik_queue_done(q, &hand->lease[from]) + 1;
+		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n)
+				  : prusik_queue_done(q, &hand->lease[from]) + 1;
 		CHAOS_CHECK(r == n, "done of %u leases: %ld", n, r);
 		for (uint32_t i = from; i < from + n; i++)
 			chaos_done(hand->name[i]);
@@ -326,8 +330,8 @@ static enum next lease_step(enum chaos_queue queue, uint32_t count, int64_t dead
 
 	chaos_look(&view);
 	at(CHAOS_TAKING);
-	int64_t r = count == 1 ? prusik_queue_take(q, hand.lease, deadline) :
-				 prusik_queue_take_many(q, hand.lease, count, deadline);
+	int64_t r = count == 1 ? prusik_queue_take(q, hand.lease, deadline)
+			       : prusik_queue_take_many(q, hand.lease, count, deadline);
 	if (!took(r, deadline))
 		return r == -EPIPE ? CLOSED : GO_ON;
 	hand.count = count == 1 ? 1 : (uint32_t)r;
@@ -347,20 +351,21 @@ static enum next get_step(uint32_t count, int64_t deadline)
 	struct prusik_queue *q = chaos_queue[CHAOS_MIXED];
 	char bytes[CHAOS_BATCH][CHAOS_ITEM_MAX] __attribute__((aligned(8)));
 	struct iovec items[CHAOS_BATCH];
+	uint64_t room = once_in(16) ? chaos_random(CHAOS_ITEM_MAX) : CHAOS_ITEM_MAX;
 	struct chaos_view view;
 
 	for (uint32_t i = 0; i < count; i++)
-		items[i] = (struct iovec){ bytes[i], CHAOS_ITEM_MAX };
+		items[i] = (struct iovec){ bytes[i], room };
 	chaos_look(&view);
 	prk_store32_rlx(&chaos_seat->getting, count);
 	prk_barrier();
 	at(CHAOS_GETTING);
 	int64_t r, one = count == 1 && once_in(2);
 	if (one)
-		r = prusik_queue_get(q, bytes[0], CHAOS_ITEM_MAX, deadline);
+		r = prusik_queue_get(q, bytes[0], room, deadline);
 	else
 		r = prusik_queue_get_many(q, items, count, deadline);
-	if (took(r, deadline)) {
+	if (!(r == -EMSGSIZE && room < CHAOS_ITEM_MAX) && took(r, deadline)) {
 		for (int64_t i = 0; i < (one ? 1 : r); i++)
 			chaos_got(&view, bytes[i], one ? (uint64_t)r : items[i].iov_len);
 	}
@@ -434,14 +439,14 @@ static void nothing(void)
 
 static void *second_thread(void *seed)
 {
-	work(&chaos->seat[own_index][1], (uintptr_t)seed, nothing);
+	work(&chaos->seat[own_body][1], (uintptr_t)seed, nothing);
 	return NULL;
 }
 
 /* Now and then, when there is none, start the second thread. */
 static void start_second(void)
 {
-	struct chaos_seat *seat = &chaos->seat[own_index][1];
+	struct chaos_seat *seat = &chaos->seat[own_body][1];
 	pthread_t thread;
 
 	if (phase() == CHAOS_END || !restless() || !once_in(200) || prk_load32_acq(&seat->tid))
@@ -454,13 +459,15 @@ static void start_second(void)
 		prk_store32_rel(&seat->tid, 0);
 }
 
-void chaos_child(uint32_t index, enum chaos_role role, uint64_t seed)
+void chaos_child(uint32_t child, uint32_t body, enum chaos_role role, uint64_t seed)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	own_index = index;
+	setpriority(PRIO_PROCESS, 0, 0);
+	own_child = child;
+	own_body = body;
 	own_role = role;
-	work(&chaos->seat[index][0], seed, start_second);
-	while (prk_load32_acq(&chaos->seat[index][1].tid))
+	work(&chaos->seat[body][0], seed, start_second);
+	while (prk_load32_acq(&chaos->seat[body][1].tid))
 		usleep(100);
 	exit(0);
 }

@@ -11,9 +11,11 @@
 #include <string.h>
 
 static const char *const places[CHAOS_PLACES] = {
-	[CHAOS_STARTING] = "starting", [CHAOS_PAUSING] = "pausing",     [CHAOS_PUTTING] = "putting",
-	[CHAOS_TAKING] = "taking",     [CHAOS_GETTING] = "getting",     [CHAOS_WORKING] = "working",
-	[CHAOS_FINISHING] = "done",    [CHAOS_LOCKING] = "in the lock", [CHAOS_WAITING] = "in the condition",
+	[CHAOS_STARTING] = "starting",	 [CHAOS_PAUSING] = "pausing",
+	[CHAOS_NUMBERING] = "numbering", [CHAOS_PUTTING] = "putting",
+	[CHAOS_TAKING] = "taking",	 [CHAOS_GETTING] = "getting",
+	[CHAOS_WORKING] = "working",	 [CHAOS_FINISHING] = "done",
+	[CHAOS_LOCKING] = "in the lock", [CHAOS_WAITING] = "in the condition",
 };
 
 static void dump_lock(const char *name, const struct prusik_lock *lock)
@@ -35,8 +37,8 @@ static void dump_queue(uint32_t number)
 
 	printf("queue %u: frees %u gets %u puts %u, getters %u filled %u, putters %u emptied %u, "
 	       "epoch seen %u, closed %u, undo %u\n",
-	       number, c.frees, c.gets, (uint32_t)b->puts, b->getters, b->filled, b->putters, b->emptied,
-	       b->epoch_seen, b->closed, b->undo.count);
+	       number, c.frees, c.gets, (uint32_t)b->puts, b->getters, b->filled, b->putters,
+	       b->emptied, b->epoch_seen, b->closed, b->undo.count);
 	dump_lock("put_lock", &b->put_lock);
 	dump_lock("get_lock", &b->get_lock);
 	for (uint32_t p = c.frees; p != c.gets && p - c.frees <= q->mask; p++) {
@@ -53,8 +55,9 @@ static void dump_slots(void)
 		const struct prk_slot *slot = &prk_life->slot[i];
 		if (!(slot->tag & PRK_TAG_LIVE) && (slot->life == 0 || slot->life & PRK_LIFE_DIED))
 			continue;
-		printf("  slot %u: life %08x tag %x pid %u tid %u %s", i, slot->life, slot->tag, slot->pid,
-		       slot->tid, slot->kind == PRK_SLOT_SENTINEL ? "sentinel" : "participant");
+		printf("  slot %u: life %08x tag %x pid %u tid %u %s", i, slot->life, slot->tag,
+		       slot->pid, slot->tid,
+		       slot->kind == PRK_SLOT_SENTINEL ? "sentinel" : "participant");
 		if (slot->guard)
 			printf(", guard %u %s", slot->guard & PRK_SLOT_MASK,
 			       prk_dead(slot->guard) ? "dead" : "alive");
@@ -95,7 +98,7 @@ static void dump_threads(pid_t pid)
 		closedir(dir);
 }
 
-void chaos_dump(const pid_t *pids, uint32_t children)
+void chaos_dump(const pid_t *pids, uint32_t bodies)
 {
 	printf("phase %u, calm %u, permits %u\n", chaos->phase, chaos->calm, chaos->permits);
 	dump_slots();
@@ -104,13 +107,15 @@ void chaos_dump(const pid_t *pids, uint32_t children)
 	dump_lock("the account's lock", &chaos->account.lock);
 	printf("  count %u, more %08x, less %08x\n", chaos->account.count, chaos->account.more.word,
 	       chaos->account.less.word);
-	for (uint32_t i = 0; i < children; i++) {
-		printf("child %u, pid %d\n", i, pids[i]);
+	for (uint32_t i = 0; i < bodies; i++) {
+		if (pids[i] == 0)
+			continue;
+		printf("body %u, pid %d\n", i, pids[i]);
 		for (uint32_t t = 0; t < CHAOS_THREADS; t++) {
 			const struct chaos_seat *seat = &chaos->seat[i][t];
 			if (seat->tid)
-				printf("  seat %u: thread %u, step %lu, %s\n", t, seat->tid, seat->steps,
-				       places[seat->place % CHAOS_PLACES]);
+				printf("  seat %u: thread %u, step %lu, %s\n", t, seat->tid,
+				       seat->steps, places[seat->place % CHAOS_PLACES]);
 		}
 		dump_threads(pids[i]);
 	}

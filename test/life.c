@@ -397,3 +397,38 @@ TEST(without_a_sentinel)
 {
 	without(PRK_SYS_THREAD, EAGAIN);
 }
+
+static struct {
+	pthread_mutex_t before, after;
+	struct prusik_lock lock;
+} *pi;
+
+/* The thread joins and ends between two robust mutexes whose links glibc marks in bit 0. */
+static void *join_among_pi(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(pthread_mutex_lock(&pi->before), 0);
+	ck_assert_int_eq(prusik_lock_acquire(&pi->lock, PRUSIK_FOREVER), 0);
+	ck_assert_int_eq(pthread_mutex_lock(&pi->after), 0);
+	ck_assert_int_eq(pthread_mutex_unlock(&pi->before), 0); /* walks the links around it */
+	ck_assert_int_eq(pthread_mutex_lock(&pi->before), 0);
+	return NULL;
+}
+
+TEST(beside_robust_mutexes_with_priority_inheritance)
+{
+	pthread_mutexattr_t attr;
+	pthread_t thread;
+
+	pi = party_memory(PROCESSES, sizeof *pi);
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&pi->before, &attr);
+	pthread_mutex_init(&pi->after, &attr);
+	pthread_create(&thread, NULL, join_among_pi, NULL);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(pthread_mutex_lock(&pi->before), EOWNERDEAD);
+	ck_assert_int_eq(pthread_mutex_lock(&pi->after), EOWNERDEAD);
+	ck_assert_int_eq(prusik_lock_acquire(&pi->lock, PRUSIK_FOREVER), PRUSIK_RECOVERED);
+}

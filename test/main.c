@@ -21,6 +21,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* ThreadSanitizer asks for its options here: cases fork while threads run. */
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0 second_deadlock_stack=1";
+}
+
 static struct test_case *first, **last = &first;
 static char directory[] = "/dev/shm/prusik-test-XXXXXX";
 static pid_t keeper;

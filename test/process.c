@@ -112,7 +112,8 @@ TEST(of_the_result_the_low_8_bits_count)
 
 TEST(signals_are_told_as_negative_numbers)
 {
-	int numbers[] = { SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGABRT, SIGSEGV, SIGPIPE, SIGUSR1, SIGRTMAX };
+	int numbers[] = { SIGKILL, SIGTERM, SIGINT,  SIGHUP,  SIGABRT,
+			  SIGSEGV, SIGPIPE, SIGUSR1, SIGRTMAX };
 
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		ck_assert_int_eq(finish(start(signal_itself, &numbers[i])), -numbers[i]);
@@ -248,7 +249,8 @@ TEST(join_of_one_reaped_elsewhere)
 	int code = 5;
 	struct prusik_process *process = start(return_it, &code);
 
-	ck_assert_int_eq(waitpid(prusik_process_pid(process), NULL, 0), prusik_process_pid(process));
+	ck_assert_int_eq(waitpid(prusik_process_pid(process), NULL, 0),
+			 prusik_process_pid(process));
 	ck_assert_int_eq(prusik_process_join(process, PRUSIK_FOREVER, &code), -ECHILD);
 	ck_assert_int_eq(code, 5);
 	prusik_process_free(process);
@@ -292,7 +294,8 @@ TEST(join_of_a_traced_child)
 	int code, pid = prusik_process_pid(process);
 	struct prusik_process *tracer = start(trace, &pid);
 
-	ck_assert_int_eq(waitpid(prusik_process_pid(tracer), NULL, WUNTRACED), prusik_process_pid(tracer));
+	ck_assert_int_eq(waitpid(prusik_process_pid(tracer), NULL, WUNTRACED),
+			 prusik_process_pid(tracer));
 	prusik_process_kill(process);
 	ck_assert_int_eq(prusik_process_join(process, prusik_in_ms(50), &code), -ETIMEDOUT);
 	prusik_process_signal(tracer, SIGCONT);
@@ -520,7 +523,8 @@ static void kill_the_middle(int (*middle)(void *))
 	struct prusik_process *process = start(middle, family);
 	int grandchild = wait_for_grandchild(family);
 	usleep(20000);
-	ck_assert_int_eq(kill(grandchild, 0), 0); /* also when the thread that forked it has ended */
+	ck_assert_int_eq(kill(grandchild, 0),
+			 0); /* also when the thread that forked it has ended */
 	prusik_process_kill(process);
 	ck_assert_int_eq(finish(process), -SIGKILL);
 	assert_gone_within_a_second(grandchild);

@@ -464,3 +464,50 @@ TEST(hostile_bytes)
 		ck_assert_int_ge(prusik_queue_length(queue), 0);
 	}
 }
+
+static int end_in_a_change(void *shared, int index)
+{
+	struct share *share = shared;
+	struct prusik_queue *queue = share->queue;
+
+	(void)index;
+	PARTY_CHECK(prk_queue_lock_gets(queue) == 0);
+	prk_undo_set32(&queue->body->undo, &prk_queue_node(queue, queue->mask)->failures, 7);
+	prk_undo_set32(&queue->body->undo, prk_queue_cell(queue, queue->mask), 1);
+	return 0;
+}
+
+/* The last node is as much within reach of the log as the cells are. */
+TEST(an_unfinished_change_of_a_node_is_undone)
+{
+	struct share *share = new_share(PROCESSES, 8);
+	struct prusik_queue_stats stats;
+
+	ck_assert_int_eq(party_join(party_start(PROCESSES, end_in_a_change, share, 0)), 0);
+	ck_assert_int_eq(prusik_queue_stats(share->queue, &stats), 0);
+	ck_assert_uint_eq(stats.recovered, 1);
+	ck_assert_uint_eq(prk_queue_node(share->queue, share->queue->mask)->failures, 0);
+	ck_assert(prk_queue_valid(share->queue));
+}
+
+static int get_into(void *shared, int index)
+{
+	struct share *share = shared;
+	char text[16];
+
+	return prusik_queue_get(share->queue, text, (uint64_t)index, PRUSIK_FOREVER) == -EMSGSIZE ? 1 : 0;
+}
+
+/* One put wakes one getter; when the item does not fit him, another one must get it. */
+TEST(too_small_a_buffer_passes_the_wake_on)
+{
+	struct share *share = new_share(PROCESSES, 8);
+	struct party *small = party_start(PROCESSES, get_into, share, 1), *large;
+
+	usleep(50000); /* asleep first, and so woken first */
+	large = party_start(PROCESSES, get_into, share, 16);
+	usleep(50000);
+	put(share->queue, "long");
+	ck_assert_int_eq(party_join(small), 1);
+	ck_assert_int_eq(party_join(large), 0);
+}

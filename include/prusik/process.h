@@ -30,7 +30,8 @@ struct prusik_process;
 /* Zero means default. */
 struct prusik_process_options {
 	const char *name; /* at most 15 bytes go to the kernel too; default: the parent's */
-	uint32_t dies_with_parent; /* not 0: the child is killed when the program that started it ends */
+	uint32_t
+		dies_with_parent; /* not 0: the child is killed when the program that started it ends */
 	uint32_t reserved;
 };
 

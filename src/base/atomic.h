@@ -95,6 +95,11 @@ static inline void *prk_load_ptr_acq(void *const *p)
 	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
+static inline void prk_store_ptr_rel(void **p, void *v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
 static inline bool prk_cas_ptr_acqrel(void **p, void **expected, void *v)
 {
 	return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);

@@ -6,6 +6,7 @@
  * nobody ever sees half of one, and a maker that is killed leaves nothing.
  */
 #include "base/life.h"
+#include "base/process.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ _Static_assert(offsetof(struct prk_life, epoch) == 64 && offsetof(struct prk_lif
 	       "epoch and bell have cache lines of their own");
 
 struct prk_life *prk_life;
-static uint32_t life_file; /* its descriptor + 1; 0 until it is known */
+static int life_file = -1; /* its descriptor */
 
 static uint32_t life_signature(void)
 {
@@ -110,6 +111,10 @@ static int check_file(int fd)
 	ssize_t n = prk_sys_pread(fd, &head, sizeof head, 0);
 	if (n < 0)
 		return (int)n;
+	/* Once more, after top was read: the table may have grown since, file first. */
+	r = prk_sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
 	bool ours = n == sizeof head && head.magic == PRK_LIFE_MAGIC && head.version == PRK_LIFE_VERSION &&
 		    head.signature == life_signature() && head.top >= PRK_SLOTS_UNGUARDED &&
 		    head.top <= PRK_SLOTS_MAX && st.st_size >= (off_t)LIFE_BYTES(head.top);
@@ -135,29 +140,21 @@ static int open_file(int dir)
 	}
 }
 
-/* Several threads may come here at once: the first to publish its mapping wins. */
-static int publish(int fd)
+static int map_file(int fd)
 {
-	void *mapping, *none = NULL;
+	void *mapping;
 	int r = prk_sys_mmap(&mapping, LIFE_BYTES(PRK_SLOTS_MAX), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			     0);
+
 	if (r < 0)
 		return r;
-	/* rel [prk_life]: the table is whole; pairs with the acq in prk_life_open */
-	if (prk_cas_ptr_acqrel((void **)&prk_life, &none, mapping)) {
-		/* rel [life_file]: pairs with the acq in prk_life_grow */
-		prk_store32_rel(&life_file, (uint32_t)fd + 1);
-		return 0;
-	}
-	prk_sys_munmap(mapping, LIFE_BYTES(PRK_SLOTS_MAX));
-	return -EEXIST;
+	life_file = fd;
+	prk_store_ptr_rel((void **)&prk_life, mapping); /* rel [prk_life]: the table is whole */
+	return 0;
 }
 
-int prk_life_open(void)
+static int open_table(void)
 {
-	/* acq [prk_life]: pairs with the CAS in publish */
-	if (prk_load_ptr_acq((void *const *)&prk_life))
-		return 0;
 	int dir = prk_domain_directory();
 	if (dir < 0)
 		return dir;
@@ -165,10 +162,28 @@ int prk_life_open(void)
 	prk_sys_close(dir);
 	if (fd < 0)
 		return fd;
-	int r = publish(fd);
+	int r = map_file(fd);
 	if (r < 0)
 		prk_sys_close(fd);
-	return r == -EEXIST ? 0 : r;
+	return r;
+}
+
+static bool is_open(void)
+{
+	return prk_load_ptr_acq((void *const *)&prk_life) != NULL; /* acq [prk_life] */
+}
+
+int prk_life_open(void)
+{
+	if (is_open())
+		return 0;
+	int r = prk_process_open();
+	if (r < 0)
+		return r;
+	prk_process_lock();
+	r = is_open() ? 0 : open_table();
+	prk_process_unlock();
+	return r;
 }
 
 uint64_t prk_domain(void)
@@ -180,12 +195,8 @@ int prk_life_grow(uint32_t top)
 {
 	if (top >= PRK_SLOTS_MAX)
 		return -ENOSPC;
-	/* acq [life_file]: pairs with the rel in publish, one instruction after the table's own */
-	uint32_t file = prk_load32_acq(&life_file);
-	if (file == 0)
-		return -EAGAIN;
 	uint32_t wanted = top * 2 < PRK_SLOTS_MAX ? top * 2 : PRK_SLOTS_MAX;
-	int r = prk_sys_fallocate((int)file - 1, 0, LIFE_BYTES(wanted));
+	int r = prk_sys_fallocate(life_file, 0, LIFE_BYTES(wanted));
 
 	/* rel [life.top]: the memory is there; pairs with the acq in prk_dead and prk_sweep */
 	if (r == 0)

@@ -5,7 +5,8 @@
  * Joining, and what a kill after each store leaves:
  *
  *   A0  list_op_pending = my slot's node: from here the kernel looks at the slot
- *   A1  life: 0 or DIED -> my thread number, by CAS        killed: DIED, tag free
+ *   A1  life: 0 or DIED -> my thread number, by CAS,       killed: DIED, tag free
+ *       if the tag is free
  *   A2  node pushed on the robust list, pending = NULL     killed: DIED, tag free
  *   A3  tag: generation g, LIVE                            killed: DIED and LIVE
  *   A4  the bell is rung, if nobody would watch me         killed: DIED and LIVE
@@ -41,43 +42,10 @@ _Static_assert(PAGE % sizeof(struct prk_self) == 0 && sizeof(struct prk_self) ==
 static struct prk_self nobody;
 __thread struct prk_self *prk_self_here __attribute__((tls_model("initial-exec"))) = &nobody;
 
-struct prk_process *prk_process;
-
 /* Where the next prk_self comes from; a multiple of PAGE: the page is used up. Not wiped. */
 static struct prk_self *fresh_self;
 
 /* ---- the process's own notes ---- */
-
-static int process_open(void)
-{
-	/* acq [prk_process]: pairs with the CAS below */
-	if (prk_load_ptr_acq((void *const *)&prk_process))
-		return 0;
-	void *page, *none = NULL;
-	int r = prk_wiped_pages(&page, PAGE);
-	if (r < 0)
-		return r;
-	/* rel [prk_process]: the page is zeroed */
-	if (!prk_cas_ptr_acqrel((void **)&prk_process, &none, page))
-		prk_sys_munmap(page, PAGE);
-	return 0;
-}
-
-static void spin_lock(void)
-{
-	uint32_t free = 0;
-
-	/* acq [process.spin]: pairs with spin_unlock */
-	while (!prk_cas32_acq(&prk_process->spin, &free, 1)) {
-		free = 0;
-		prk_pause();
-	}
-}
-
-static void spin_unlock(void)
-{
-	prk_store32_rel(&prk_process->spin, 0); /* rel [process.spin] */
-}
 
 /*
  * A self is never handed out again in a forked child while the forking thread's
@@ -85,10 +53,10 @@ static void spin_unlock(void)
  */
 static int self_new_locked(struct prk_self **ret_self)
 {
-	struct prk_self *self = prk_process->free_selves;
+	struct prk_self *self = prk_process_here()->free_selves;
 
 	if (self) {
-		prk_process->free_selves = self->next_free;
+		prk_process_here()->free_selves = self->next_free;
 		*ret_self = self;
 		return 0;
 	}
@@ -105,18 +73,18 @@ static int self_new_locked(struct prk_self **ret_self)
 
 static int self_new(struct prk_self **ret_self)
 {
-	spin_lock();
+	prk_process_lock();
 	int r = self_new_locked(ret_self);
-	spin_unlock();
+	prk_process_unlock();
 	return r;
 }
 
 static void self_free(struct prk_self *self)
 {
-	spin_lock();
-	*self = (struct prk_self){ .next_free = prk_process->free_selves };
-	prk_process->free_selves = self;
-	spin_unlock();
+	prk_process_lock();
+	*self = (struct prk_self){ .next_free = prk_process_here()->free_selves };
+	prk_process_here()->free_selves = self;
+	prk_process_unlock();
 }
 
 /* ---- the robust list ---- */
@@ -126,10 +94,16 @@ static struct robust_list *link_of(struct prk_slot *slot)
 	return (struct robust_list *)&slot->next;
 }
 
+/* The link itself: glibc and the kernel set bit 0 in pointers to priority-inheriting mutexes. */
+static struct robust_list *plain(struct robust_list *link)
+{
+	return (struct robust_list *)((uintptr_t)link & ~(uintptr_t)1);
+}
+
 /* Where glibc keeps the way back: just before the link. The head has it there too. */
 static void **back_of(struct robust_list *link)
 {
-	return (void **)link - 1;
+	return (void **)plain(link) - 1;
 }
 
 /* For a thread whose libc has given the kernel no list: a child of a bare clone(). */
@@ -183,7 +157,7 @@ static void robust_pop(struct prk_slot *slot)
 
 	*back_of(next) = prev;
 	prk_barrier();
-	*(struct robust_list *volatile *)&prev->next = next;
+	*(struct robust_list *volatile *)&plain(prev)->next = next;
 	prk_barrier();
 }
 
@@ -246,28 +220,25 @@ int prk_sweep(void)
 	return buried;
 }
 
-/* A0 to A2 for one slot; false: somebody else has it. */
+/*
+ * A0 to A2 for one slot; false: somebody else has it. A1 compares the tag too:
+ * were somebody to live and die here between the look and the claim, his DIED
+ * would be overwritten while he is still LIVE, and he would seem to be alive.
+ */
 static bool claim(struct robust_list_head *head, struct prk_slot *slot, uint32_t tid)
 {
+	uint32_t tag = prk_load32_acq(&slot->tag); /* acq [slot.tag] */
 	uint32_t life = prk_load32_rlx(&slot->life);
 
-	if (prk_load32_acq(&slot->tag) & PRK_TAG_LIVE) /* acq [slot.tag] */
+	if ((tag & PRK_TAG_LIVE) || (life != 0 && !(life & PRK_LIFE_DIED)))
 		return false;
-	if (life != 0 && !(life & PRK_LIFE_DIED))
-		return false;
+	uint64_t seen = prk_life_and_tag(life, tag);
 	set_pending(head, slot); /* A0 */
-	bool mine = prk_cas32_acqrel(&slot->life, &life, tid); /* A1 */
+	bool mine = prk_cas64_acqrel(&slot->life_and_tag, &seen, prk_life_and_tag(tid, tag)); /* A1 */
 	if (mine)
 		robust_push(head, slot); /* A2 */
 	set_pending(head, NULL);
-	if (!mine)
-		return false;
-
-	/* Somebody may have lived and died here between the look and the claim. */
-	uint32_t tag = prk_load32_acq(&slot->tag);
-	if (tag & PRK_TAG_LIVE)
-		prk_bury(slot, tag);
-	return true;
+	return mine;
 }
 
 static int claim_any(struct robust_list_head *head, uint32_t tid, uint32_t *ret_number)
@@ -312,7 +283,7 @@ static int occupy(struct prk_self *self, enum prk_slot_kind kind)
 	prk_store32_rlx(&slot->tid, tid);
 	prk_store32_rlx(&slot->kind, kind);
 	prk_store64_rlx(&slot->pid_namespace, pid_namespace());
-	uint32_t guard = prk_load32_rlx(&prk_process->sentinel_id);
+	uint32_t guard = prk_load32_rlx(&prk_process_here()->sentinel_id);
 	prk_store32_rlx(&slot->guard, guard);
 	uint32_t tag = prk_load32_rlx(&slot->tag) | PRK_TAG_LIVE;
 	prk_store32_rel(&slot->tag, tag); /* A3, rel [slot.tag]: publishes the fields above */
@@ -350,10 +321,8 @@ static int leave_at_thread_end(struct prk_self *self)
 int prk_join_as(enum prk_slot_kind kind)
 {
 	struct prk_self *self = NULL;
-	int r = process_open();
+	int r = prk_life_open();
 
-	if (r == 0)
-		r = prk_life_open();
 	if (r == 0)
 		r = self_new(&self);
 	if (r < 0)

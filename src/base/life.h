@@ -55,7 +55,8 @@ enum prk_slot_kind {
  * WORD     life: 0 nobody | the occupant's thread number | WAITERS a sentinel may
  *          be asleep on it | DIED the occupant has ended.
  *          tag: generation << 1 | LIVE. id = (generation, slot number).
- * WRITES   life: claimed by CAS from 0 or DIED; the kernel sets DIED; sentinels
+ * WRITES   life: claimed from 0 or DIED, by a CAS on it and the tag at once, while
+ *          nobody is LIVE; the kernel sets DIED; sentinels
  *          set WAITERS by CAS; the occupant swaps it away when it leaves.
  *          tag: the occupant sets LIVE, anyone who finds the occupant dead clears
  *          it and raises the generation, by CAS. The rest: the occupant, before
@@ -66,15 +67,21 @@ enum prk_slot_kind {
  *          S3 LIVE is cleared for a dead occupant only after the epoch was raised
  * MAY LIE  WAITERS without a sleeper: costs one wake. pid, tid: other PID
  *          namespaces number differently, so they decide nothing but the belt.
- *          guard: may name a dead sentinel; then the process counts as unguarded.
+ *          guard: may name a dead sentinel, or that of the slot's last occupant;
+ *          then the process counts as unguarded.
  * KILLED   after A1 (claim) before A2 (LIVE): life says DIED, tag says free: the
  *          next claimant takes it. After A2: found DIED and LIVE by any sweep,
  *          which raises the epoch, then clears LIVE. The sweeper killed between
  *          the two: the next sweep does both again.
  */
 struct prk_slot {
-	uint32_t life;
-	uint32_t tag;
+	union {
+		struct {
+			uint32_t life;
+			uint32_t tag;
+		};
+		uint64_t life_and_tag;
+	};
 	uint32_t pid;
 	uint32_t tid;
 	uint32_t guard;
@@ -84,6 +91,14 @@ struct prk_slot {
 	uint64_t pid_namespace;
 	uint64_t reserved[2];
 };
+
+/* The two words as one, to be changed while neither has changed. */
+static inline uint64_t prk_life_and_tag(uint32_t life, uint32_t tag)
+{
+	const struct prk_slot slot = { .life = life, .tag = tag };
+
+	return slot.life_and_tag;
+}
 
 #define PRK_LIFE_MAGIC UINT64_C(0x6566696c6b737270) /* "prsklife" */
 #define PRK_LIFE_VERSION 1u

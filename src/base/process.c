@@ -5,6 +5,10 @@
 
 #include <sys/mman.h>
 
+#define WIPED_PAGE 4096u
+
+struct prk_process *prk_process;
+
 int prk_wiped_pages(void **ret_pages, uint32_t bytes)
 {
 	void *pages;
@@ -19,4 +23,34 @@ int prk_wiped_pages(void **ret_pages, uint32_t bytes)
 	}
 	*ret_pages = pages;
 	return 0;
+}
+
+int prk_process_open(void)
+{
+	if (prk_process_here())
+		return 0;
+	void *page, *none = NULL;
+	int r = prk_wiped_pages(&page, WIPED_PAGE);
+	if (r < 0)
+		return r;
+	/* rel [prk_process]: the page is zeroed */
+	if (!prk_cas_ptr_acqrel((void **)&prk_process, &none, page))
+		prk_sys_munmap(page, WIPED_PAGE);
+	return 0;
+}
+
+void prk_process_lock(void)
+{
+	uint32_t free = 0;
+
+	/* acq [process.spin]: pairs with the unlock */
+	while (!prk_cas32_acq(&prk_process_here()->spin, &free, 1)) {
+		free = 0;
+		prk_pause();
+	}
+}
+
+void prk_process_unlock(void)
+{
+	prk_store32_rel(&prk_process_here()->spin, 0); /* rel [process.spin] */
 }

@@ -2,7 +2,7 @@
 #ifndef PRK_BASE_PROCESS_H
 #define PRK_BASE_PROCESS_H
 
-#include <stdint.h>
+#include "base/atomic.h"
 
 /*
  * struct prk_process - what a process knows of itself; zeros again in a forked child
@@ -17,7 +17,21 @@ struct prk_process {
 	struct prk_self *free_selves;
 };
 
+/* NULL until somebody of this process has joined. */
 extern struct prk_process *prk_process;
+
+/* acq [prk_process]: pairs with the CAS in process_open */
+static inline struct prk_process *prk_process_here(void)
+{
+	return prk_load_ptr_acq((void *const *)&prk_process);
+}
+
+/* A lock of this process's own, held for moments; free in a forked child. */
+void prk_process_lock(void);
+void prk_process_unlock(void);
+
+/* Make the notes, if there are none. */
+int prk_process_open(void);
 
 /* Zeroed pages that are zeros again in a forked child. */
 int prk_wiped_pages(void **ret_pages, uint32_t bytes);

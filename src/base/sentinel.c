@@ -49,11 +49,25 @@ _Static_assert(PRK_SLOTS_UNGUARDED + 2 <= PRK_WAITV_MAX, "W5");
 
 int64_t prk_sentinel_belt = INT64_C(1000000000);
 
+static bool same_namespace(const struct prk_slot *a, const struct prk_slot *b)
+{
+	return prk_load64_rlx(&a->pid_namespace) == prk_load64_rlx(&b->pid_namespace);
+}
+
+static bool same_process(const struct prk_slot *a, const struct prk_slot *b)
+{
+	return same_namespace(a, b) && prk_load32_rlx(&a->pid) == prk_load32_rlx(&b->pid);
+}
+
+/*
+ * By a living sentinel of its own process: one that wrote its name here just as
+ * the slot changed hands guards a slot that is no longer its own.
+ */
 static bool guarded(const struct prk_slot *slot)
 {
 	uint32_t guard = prk_load32_rlx(&slot->guard);
 
-	return guard != 0 && !prk_dead(guard);
+	return guard != 0 && !prk_dead(guard) && same_process(slot, prk_slot_of(guard));
 }
 
 /*
@@ -98,11 +112,6 @@ static int choose(uint32_t own, struct prk_futex *words)
 	return n;
 }
 
-static bool same_namespace(const struct prk_slot *a, const struct prk_slot *b)
-{
-	return prk_load64_rlx(&a->pid_namespace) == prk_load64_rlx(&b->pid_namespace);
-}
-
 /* The belt: mark those whose thread the kernel no longer knows. */
 static void ask_kernel(const struct prk_slot *self)
 {
@@ -117,8 +126,8 @@ static void ask_kernel(const struct prk_slot *self)
 			continue;
 		if (prk_sys_tgkill((pid_t)pid, (pid_t)tid, 0) != -ESRCH)
 			continue;
-		if (prk_load32_acq(&slot->tag) == tag)
-			prk_cas32_acqrel(&slot->life, &life, PRK_LIFE_DIED);
+		uint64_t seen = prk_life_and_tag(life, tag);
+		prk_cas64_acqrel(&slot->life_and_tag, &seen, prk_life_and_tag(PRK_LIFE_DIED, tag));
 	}
 }
 
@@ -152,11 +161,10 @@ static void become_guard(const struct prk_self *self)
 {
 	uint32_t top = prk_load32_acq(&prk_life->top); /* acq [life.top] */
 
-	prk_store32_rlx(&prk_process->sentinel_id, self->id);
+	prk_store32_rlx(&prk_process_here()->sentinel_id, self->id);
 	for (uint32_t i = 1; i < top; i++) {
 		struct prk_slot *slot = &prk_life->slot[i];
-		if ((prk_load32_acq(&slot->tag) & PRK_TAG_LIVE) && same_namespace(slot, self->slot) &&
-		    prk_load32_rlx(&slot->pid) == prk_load32_rlx(&self->slot->pid))
+		if ((prk_load32_acq(&slot->tag) & PRK_TAG_LIVE) && same_process(slot, self->slot))
 			prk_store32_rlx(&slot->guard, self->id);
 	}
 }
@@ -167,25 +175,25 @@ static void *sentinel(void *unused)
 	if (prk_join_as(PRK_SLOT_SENTINEL) == 0) {
 		become_guard(prk_self());
 		stand_guard(prk_self());
-		prk_store32_rlx(&prk_process->sentinel_id, 0);
+		prk_store32_rlx(&prk_process_here()->sentinel_id, 0);
 		prk_leave();
 	}
 	/* Those who wait already rely on this thread: they must look, and go on by themselves. */
-	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_FAILED); /* rel [process.sentinel] */
+	prk_store32_rel(&prk_process_here()->sentinel, PRK_SENTINEL_FAILED); /* rel [process.sentinel] */
 	prk_raise_epoch();
 	return NULL;
 }
 
 bool prk_sentinel_start(void)
 {
-	uint32_t state = prk_load32_acq(&prk_process->sentinel); /* acq [process.sentinel] */
+	uint32_t state = prk_load32_acq(&prk_process_here()->sentinel); /* acq [process.sentinel] */
 
 	if (state != PRK_SENTINEL_NONE)
 		return state == PRK_SENTINEL_STARTED;
-	if (!prk_cas32_acqrel(&prk_process->sentinel, &state, PRK_SENTINEL_STARTED))
+	if (!prk_cas32_acqrel(&prk_process_here()->sentinel, &state, PRK_SENTINEL_STARTED))
 		return true;
 	if (prk_sys_helper_thread(sentinel, NULL, "prusik") == 0)
 		return true;
-	prk_store32_rel(&prk_process->sentinel, PRK_SENTINEL_NONE); /* no thread now: perhaps later */
+	prk_store32_rel(&prk_process_here()->sentinel, PRK_SENTINEL_NONE); /* no thread now: perhaps later */
 	return false;
 }

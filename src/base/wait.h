@@ -47,7 +47,12 @@ extern __thread uint32_t *prk_cancel_here __attribute__((tls_model("initial-exec
 #define PRK_CANCEL_SET UINT32_C(1)
 #define PRK_CANCEL_WAITERS UINT32_C(2)
 
-/* Look this often, pausing, before going to sleep: a sleep costs some 5 us. */
+/*
+ * Look this often, pausing, before going to sleep: a sleep costs some 5 us.
+ * kill/ is built with fewer turns, since it visits every instruction.
+ */
+#ifndef PRK_SPINS
 #define PRK_SPINS 128
+#endif
 
 #endif

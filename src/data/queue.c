@@ -39,7 +39,7 @@ int prk_queue_lock_gets(struct prusik_queue *q)
 	int r = prk_lock_take(&b->get_lock);
 
 	if (r == PRUSIK_RECOVERED) {
-		prk_undo_rollback(&b->undo, b, q->cells + q->mask + 1);
+		prk_undo_rollback(&b->undo, b, q->nodes + (q->mask + 1) * q->stride);
 		b->get_recovered++;
 	}
 	return r < 0 ? r : 0;
@@ -333,6 +333,8 @@ static int64_t take_some(struct prusik_queue *q, uint32_t count, take_fn *take, 
 		if (w < 0)
 			return w;
 	}
+	if (r == -EMSGSIZE)
+		wake_takers(q); /* one of us was woken for this item: let another one have it */
 	return r == -EAGAIN ? -ETIMEDOUT : r;
 }
 

@@ -122,7 +122,8 @@ static void die_with_parent(const struct start *start)
 {
 	void *pidfd = (void *)(intptr_t)start->parent_pidfd;
 
-	if (start->by_first_thread || prk_sys_helper_thread(watch_parent, pidfd, "prusik-parent") < 0) {
+	if (start->by_first_thread ||
+	    prk_sys_helper_thread(watch_parent, pidfd, "prusik-parent") < 0) {
 		prk_sys_set_parent_death_signal(SIGKILL);
 		if (has_ended(start->parent_pidfd))
 			die();
@@ -213,7 +214,8 @@ static int start_child(struct prusik_process *process, struct start *start)
 static int new_gate(uint32_t **ret_gate)
 {
 	void *page;
-	int r = prk_sys_mmap(&page, GATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int r = prk_sys_mmap(&page, GATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			     -1, 0);
 
 	if (r == 0)
 		*ret_gate = page;
@@ -235,7 +237,8 @@ static struct prusik_process *new_process(const char *name)
 }
 
 int prusik_process_start(int (*function)(void *), void *argument,
-			 const struct prusik_process_options *options, struct prusik_process **ret_process)
+			 const struct prusik_process_options *options,
+			 struct prusik_process **ret_process)
 {
 	static const struct prusik_process_options defaults;
 	struct start start = {

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+#include "forms.h"
+
+#include "base/sentinel.h"
+#include "base/sys.h"
+#include "base/wait.h"
+#include "others.h"
+#include "step.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMPLAINTS_MAX 5
+
+static const char *const form_names[KILL_FORMS] = {
+	[KILL_KILL] = "kill",	  [KILL_SNAPSHOT] = "snapshot", [KILL_BESIDE] = "beside",
+	[KILL_RESUME] = "resume", [KILL_DOUBLE] = "double",	[KILL_TWICE] = "twice",
+	[KILL_ALL] = "all",	  [KILL_BYSTANDER] = "bystander",
+};
+
+const char *kill_form_name(enum kill_form form)
+{
+	return form_names[form];
+}
+
+bool kill_form_fits(const struct kill_case *c, enum kill_form form)
+{
+	bool snapshot = c->check && c->size && !(c->is & (KILL_NO_SNAPSHOT | KILL_SENTINEL));
+
+	switch (form) {
+	case KILL_SNAPSHOT:
+		return snapshot;
+	case KILL_DOUBLE:
+		return snapshot && c->recover;
+	case KILL_TWICE:
+		return c->recover;
+	case KILL_BESIDE:
+		return c->beside;
+	case KILL_RESUME:
+		return !(c->is & (KILL_NO_RESUME | KILL_SENTINEL));
+	case KILL_ALL:
+		return c->check && !(c->is & KILL_NO_ALL);
+	default:
+		return true;
+	}
+}
+
+/* ---- the life table between two points ---- */
+
+/* Slots that somebody occupies. */
+static uint32_t taken(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i < prk_life->top; i++) {
+		const struct prk_slot *slot = &prk_life->slot[i];
+		uint32_t life = prk_load32_acq(&slot->life);
+		bool nobody = life == 0 || (life & PRK_LIFE_DIED);
+		if ((prk_load32_acq(&slot->tag) & PRK_TAG_LIVE) || !nobody)
+			n++;
+	}
+	return n;
+}
+
+/* Every dead one is reaped by now, so the kernel has marked it. */
+static void bury_all(void)
+{
+	while (prk_life && prk_sweep() > 0)
+		;
+}
+
+/* ---- one point ---- */
+
+static void set_up(const struct kill_case *c)
+{
+	struct kill_run *run = kill_run;
+
+	memset(run->object[0], 0, c->size);
+	memset(run->note, 0, sizeof run->note);
+	memset(run->lease, 0, sizeof run->lease);
+	run->phase = KILL_PREPARES;
+	run->victim_id = run->finished = run->everybody_died = run->go = 0;
+	if (c->setup)
+		c->setup(run->object[0]);
+}
+
+static bool start(const struct kill_case *c, struct kill_victim *v)
+{
+	if (!kill_victim_start(v))
+		return false;
+	if (c->ready)
+		c->ready(kill_run->object[0]);
+	return true;
+}
+
+static void unblock(const struct kill_case *c, struct kill_victim *v)
+{
+	if (c->unblock)
+		c->unblock(kill_run->object[0], v->slept);
+	v->slept++;
+}
+
+/* A sentinel has done its work when it sleeps again. */
+static bool sleeps_for_good(const struct kill_case *c, const struct kill_victim *v)
+{
+	return (c->is & KILL_SENTINEL) && v->slept > 0;
+}
+
+/* One step, and what has to happen for it to come to an end. */
+static enum kill_outcome go_one(const struct kill_case *c, struct kill_victim *v)
+{
+	enum kill_step r = kill_step(v);
+
+	if (r == KILL_SLEEPS) {
+		if (sleeps_for_good(c, v)) {
+			v->returned = true;
+			return KILL_FINE;
+		}
+		if (c->unblock)
+			unblock(c, v);
+		r = kill_step_on(v);
+	}
+	return r == KILL_GONE ? KILL_BROKEN : r == KILL_SLEEPS ? KILL_HUNG : KILL_FINE;
+}
+
+static enum kill_outcome go_to(const struct kill_case *c, struct kill_victim *v, uint32_t n)
+{
+	enum kill_outcome r = KILL_FINE;
+
+	while (r == KILL_FINE && v->steps < n && !v->returned)
+		r = go_one(c, v);
+	return r;
+}
+
+static bool bystander(void *unused)
+{
+	(void)unused;
+	if (prk_joined() < 0 || !prk_sentinel_start())
+		return false;
+	kill_await_go(UINT32_MAX);
+	return true;
+}
+
+/* Whoever recovers is killed at an instruction of his that differs from point to point. */
+static enum kill_outcome kill_recoverer(const struct kill_case *c, uint32_t n)
+{
+	struct kill_victim v;
+	uint32_t last = n * 37 % 509;
+	enum kill_outcome r = KILL_FINE;
+
+	if (!kill_claim(kill_recoverer_start(&v, c->recover, kill_run->object[0]), "recovery begins"))
+		r = KILL_BROKEN;
+	while (r == KILL_FINE && v.steps < last && !v.returned) {
+		enum kill_step s = kill_step(&v);
+		if (s == KILL_SLEEPS)
+			break; /* others hold what he wants: dying asleep is as good */
+		if (s == KILL_GONE)
+			r = KILL_BROKEN;
+	}
+	kill_victim_kill(&v);
+	return r;
+}
+
+static enum kill_outcome survivors(const struct kill_case *c)
+{
+	enum kill_outcome r = kill_run->everybody_died ? KILL_FINE : kill_await_others();
+
+	if (r == KILL_FINE && c->check)
+		r = kill_newcomer((kill_check_fn *)c->check, kill_run->object[0]);
+	return r;
+}
+
+static enum kill_outcome end_victim(const struct kill_case *c, struct kill_victim *v, enum kill_form form,
+				    uint32_t n)
+{
+	enum kill_outcome r = KILL_FINE;
+
+	if (form == KILL_RESUME) {
+		r = go_to(c, v, UINT32_MAX);
+		kill_run->finished = 1;
+		return r != KILL_FINE || kill_victim_release(v) ? r : KILL_HUNG;
+	}
+	kill_run->finished = v->returned;
+	if (form == KILL_ALL) {
+		kill_run->everybody_died = 1;
+		kill_others_at_once();
+	} else if (form == KILL_BYSTANDER) {
+		kill_now(kill_others() - 1);
+	}
+	kill_victim_kill(v);
+	if (form == KILL_TWICE)
+		r = kill_recoverer(c, n);
+	return r;
+}
+
+static enum kill_outcome run_point(const struct kill_case *c, struct kill_victim *v, enum kill_form form,
+				   uint32_t n)
+{
+	enum kill_outcome r = go_to(c, v, n);
+
+	if (r == KILL_FINE && c->beside && (form == KILL_BESIDE || form == KILL_RESUME))
+		c->beside(kill_run->object[0]);
+	bool returned = v->returned;
+	if (r == KILL_FINE)
+		r = end_victim(c, v, form, n);
+	v->returned = returned;
+	if (r == KILL_FINE && !kill_run->everybody_died) {
+		if (v->slept == 0)
+			unblock(c, v);
+		if (c->killed)
+			c->killed(kill_run->object[0]);
+	}
+	return r == KILL_FINE ? survivors(c) : r;
+}
+
+/* Kill form at instruction n; *ret_last: the operation has no further one. */
+static enum kill_outcome point(const struct kill_case *c, enum kill_form form, uint32_t n, bool *ret_last)
+{
+	int first = kill_others();
+	struct kill_victim v = { 0 };
+
+	if (c->is & KILL_OWN_DOMAIN)
+		kill_domain_fresh();
+	uint32_t before = prk_life ? taken() : 0;
+	set_up(c);
+	bool good = start(c, &v);
+	if (form == KILL_BYSTANDER)
+		kill_asleep(bystander, KILL_STAYS);
+	enum kill_outcome r = good ? run_point(c, &v, form, n) : KILL_BROKEN;
+	kill_victim_kill(&v);
+	kill_others_from(first);
+	bury_all();
+	if (form == KILL_ALL && first > 0) {
+		kill_others_from(0);
+		bury_all();
+		c->begin(kill_run->image);
+	} else if (r == KILL_FINE && prk_life && taken() != before) {
+		kill_claim(false, "as many slots are taken as before");
+		r = KILL_BROKEN;
+	}
+	if (c->is & KILL_OWN_DOMAIN)
+		kill_domain_back();
+	*ret_last = v.returned || !good;
+	return r;
+}
+
+static bool note(struct kill_tally *t, enum kill_outcome r, enum kill_form form, uint32_t n)
+{
+	t->points++;
+	if (r == KILL_FINE)
+		return true;
+	if (r == KILL_HUNG)
+		t->hung++;
+	else
+		t->broken++;
+	if (t->hung + t->broken <= COMPLAINTS_MAX)
+		printf("        %s: %s at instruction %u\n", form_names[form],
+		       r == KILL_HUNG ? "hung" : "broken", n);
+	return false;
+}
+
+/* Where a stride begins: another place in each case, so that all together see more. */
+static uint32_t first_point(const struct kill_case *c, enum kill_form form, uint32_t stride)
+{
+	uint32_t h = (uint32_t)form * 7;
+
+	for (const char *s = c->operation; *s; s++)
+		h = h * 31 + (unsigned char)*s;
+	for (const char *s = c->state; *s; s++)
+		h = h * 31 + (unsigned char)*s;
+	return h % stride;
+}
+
+static void run_points(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
+		       struct kill_tally *t)
+{
+	bool last = false;
+
+	for (uint32_t n = first_point(c, form, o->stride); !last; n += o->stride)
+		if (!note(t, point(c, form, n, &last), form, n) && (o->stop || t->hung > COMPLAINTS_MAX))
+			return;
+}
+
+/* ---- the probe: a process that checks copies ---- */
+
+static bool probe(void *unused)
+{
+	const struct kill_case *c = kill_now_case;
+	struct kill_run *run = kill_run;
+
+	(void)unused;
+	if (prk_joined() < 0)
+		return false;
+	for (uint32_t done = 0;;) {
+		uint32_t asked = prk_load32_acq(&run->asked);
+		if (asked == done) {
+			prk_sys_futex_wait(&run->asked, done, PRUSIK_FOREVER);
+			continue;
+		}
+		run->answer = c->check(run->object[run->subject]);
+		done = asked;
+		prk_store32_rel(&run->answered, done);
+		fflush(stdout);
+	}
+}
+
+static int start_probe(void)
+{
+	kill_run->asked = kill_run->answered = 0;
+	return kill_start(probe, KILL_STAYS);
+}
+
+/* Let the probe check the object of that number. One that hangs or dies is replaced. */
+static enum kill_outcome ask(int *number, uint32_t subject)
+{
+	struct kill_run *run = kill_run;
+	int64_t end = kill_clock() + KILL_LIMIT;
+
+	run->subject = subject;
+	uint32_t asked = prk_add32_acqrel(&run->asked, 1) + 1;
+	prk_wake(&run->asked, INT_MAX);
+	for (unsigned int round = 0; prk_load32_acq(&run->answered) != asked; round++) {
+		bool alive = kill_lives(*number);
+		if (alive && kill_clock() < end) {
+			if (round > 1000)
+				kill_rest(round);
+			continue;
+		}
+		kill_now(*number);
+		*number = start_probe();
+		return alive ? KILL_HUNG : KILL_BROKEN;
+	}
+	return run->answer ? KILL_FINE : KILL_BROKEN;
+}
+
+/* ---- a stopped process counts as dead for a while ---- */
+
+struct pretence {
+	struct prk_slot *slot;
+	uint32_t tag;
+	uint32_t epoch;
+};
+
+static struct pretence play_dead(uint32_t id)
+{
+	struct prk_slot *slot = prk_slot_of(id);
+	struct pretence p = { slot, slot->tag, prk_life->epoch };
+
+	prk_store32_rel(&prk_life->epoch, p.epoch + 1);
+	prk_store32_rel(&slot->tag, (p.tag & ~PRK_TAG_LIVE) + 2);
+	return p;
+}
+
+static void revive(const struct pretence *p)
+{
+	prk_store32_rel(&p->slot->tag, p->tag);
+	prk_store32_rel(&prk_life->epoch, p->epoch);
+}
+
+/* ---- the forms that look at copies ---- */
+
+static enum kill_outcome look_at_copy(const struct kill_case *c, int *probe_number)
+{
+	memcpy(kill_run->object[1], kill_run->object[0], c->size);
+	struct pretence p = play_dead(kill_run->victim_id);
+	enum kill_outcome r = ask(probe_number, 1);
+	revive(&p);
+	return r;
+}
+
+/* Step somebody through the recovery of the copy; at each image he leaves, recover that. */
+static enum kill_outcome step_recoverer(const struct kill_case *c, int *probe_number, struct kill_tally *t)
+{
+	static char seen[KILL_OBJECT_MAX];
+	char *copy = kill_run->object[1];
+	struct kill_victim v;
+	enum kill_outcome r = KILL_FINE;
+	bool changed = true;
+
+	if (!kill_claim(kill_recoverer_start(&v, c->recover, copy), "recovery begins"))
+		r = KILL_BROKEN;
+	while (r == KILL_FINE) {
+		if (changed) {
+			memcpy(seen, copy, c->size);
+			memcpy(kill_run->object[2], copy, c->size);
+			struct pretence p = play_dead(kill_run->second_id);
+			r = ask(probe_number, 2);
+			revive(&p);
+		}
+		t->points++;
+		if (v.returned || r != KILL_FINE)
+			break;
+		if (kill_step(&v) >= KILL_GONE)
+			r = kill_claim(false, "recovery does not crash") ? KILL_FINE : KILL_BROKEN;
+		else if (!v.stopped)
+			r = KILL_HUNG;
+		changed = memcmp(seen, copy, c->size) != 0;
+	}
+	kill_victim_kill(&v);
+	return r;
+}
+
+static enum kill_outcome double_at_copy(const struct kill_case *c, int *probe_number, struct kill_tally *t)
+{
+	static char seen[KILL_OBJECT_MAX];
+	static bool any;
+	const char *object = kill_run->object[0];
+
+	if (t->points == 0)
+		any = false;
+	if (any && memcmp(seen, object, c->size) == 0)
+		return KILL_FINE;
+	any = true;
+	memcpy(seen, object, c->size);
+	memcpy(kill_run->object[1], object, c->size);
+	struct pretence p = play_dead(kill_run->victim_id);
+	enum kill_outcome r = step_recoverer(c, probe_number, t);
+	bury_all();
+	revive(&p);
+	return r;
+}
+
+static void run_pass(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
+		     struct kill_tally *t)
+{
+	int first = kill_others();
+	struct kill_victim v = { 0 };
+	enum kill_outcome r;
+
+	set_up(c);
+	int number = start_probe();
+	if (!start(c, &v))
+		note(t, KILL_BROKEN, form, 0);
+	else
+		for (;;) {
+			kill_run->finished = v.returned;
+			if (form == KILL_SNAPSHOT)
+				r = look_at_copy(c, &number);
+			else
+				r = double_at_copy(c, &number, t);
+			if (form == KILL_SNAPSHOT || r != KILL_FINE)
+				note(t, r, form, v.steps);
+			if (v.returned || ((o->stop || t->hung) && r != KILL_FINE))
+				break;
+			r = go_one(c, &v);
+			if (r != KILL_FINE) {
+				note(t, r, form, v.steps);
+				break;
+			}
+		}
+	kill_victim_kill(&v);
+	kill_others_from(first);
+	bury_all();
+}
+
+void kill_form_run(enum kill_form form, const struct kill_options *options, struct kill_tally *ret_tally)
+{
+	const struct kill_case *c = kill_now_case;
+
+	*ret_tally = (struct kill_tally){ 0 };
+	if (form == KILL_SNAPSHOT || form == KILL_DOUBLE)
+		run_pass(c, form, options, ret_tally);
+	else
+		run_points(c, form, options, ret_tally);
+}

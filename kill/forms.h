@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* forms: what is done with a victim at each instruction (kill.h lists the forms) */
+#ifndef KILL_FORMS_H
+#define KILL_FORMS_H
+
+#include "kill.h"
+
+struct kill_tally {
+	uint64_t points, hung, broken;
+};
+
+struct kill_options {
+	uint32_t stride; /* every so manyeth point only, where a point costs a process */
+	bool stop; /* at the first failure */
+};
+
+bool kill_form_fits(const struct kill_case *c, enum kill_form form);
+const char *kill_form_name(enum kill_form form);
+
+/* Run the case, which is kill_now_case, in that form. */
+void kill_form_run(enum kill_form form, const struct kill_options *options, struct kill_tally *ret_tally);
+
+/* main.c: a fresh domain, not yet made, for the processes forked from now on; and back. */
+void kill_domain_fresh(void);
+void kill_domain_back(void);
+
+#endif

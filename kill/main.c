@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * prusik-kill - run the kill matrix
+ *
+ *	prusik-kill                  every case, every form, every instruction
+ *	prusik-kill --quick          where a point costs a process, only one in many
+ *	prusik-kill --list           the cases and their forms
+ *	prusik-kill queue/put        cases whose name contains this
+ *	prusik-kill --form=resume lock
+ *	prusik-kill --stop           give up at the first failure
+ *
+ * Exits 0 when nothing hung and nothing was broken. kill.h says what is done.
+ */
+#include "forms.h"
+#include "others.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define QUICK_STRIDE 61
+
+struct kill_run *kill_run;
+const struct kill_case *kill_now_case;
+
+static const struct kill_table *const tables[] = {
+	&kill_lock_table,
+	&kill_queue_table,
+};
+
+static struct {
+	struct kill_options options;
+	const char *filter;
+	const char *form;
+	bool list;
+} asked = { .options.stride = 1 };
+
+static struct {
+	uint64_t operations, states, points, hung, broken, passed, failed;
+} total;
+
+/* ---- domains ---- */
+
+static char domain[] = "/dev/shm/prusik-kill-XXXXXX";
+static char fresh_domain[sizeof domain + 8];
+static struct prk_life *own_life;
+
+static void remove_directory(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(path);
+}
+
+static void enter_domain(void)
+{
+	if (!mkdtemp(domain)) {
+		perror(domain);
+		exit(2);
+	}
+	setenv("PRUSIK_DIR", domain, 1);
+	snprintf(fresh_domain, sizeof fresh_domain, "%s/fresh", domain);
+	int r = prk_life_open();
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", domain, prusik_strerror(r));
+		exit(2);
+	}
+	own_life = prk_life;
+}
+
+void kill_domain_fresh(void)
+{
+	setenv("PRUSIK_DIR", fresh_domain, 1);
+	prk_life = NULL;
+}
+
+void kill_domain_back(void)
+{
+	remove_directory(fresh_domain);
+	setenv("PRUSIK_DIR", domain, 1);
+	prk_life = own_life;
+}
+
+/* ---- running ---- */
+
+static void name_case(const struct kill_case *c, char *to, size_t size)
+{
+	snprintf(to, size, "%s/%s/%s", c->noun, c->operation, c->state);
+}
+
+static bool wanted(const struct kill_case *c, enum kill_form form)
+{
+	char name[128];
+
+	name_case(c, name, sizeof name);
+	return kill_form_fits(c, form) && (!asked.filter || strstr(name, asked.filter)) &&
+	       (!asked.form || strcmp(asked.form, kill_form_name(form)) == 0);
+}
+
+static void run_form(const struct kill_case *c, enum kill_form form)
+{
+	struct kill_tally t;
+	char what[64];
+	int64_t begin = kill_clock();
+
+	kill_form_run(form, &asked.options, &t);
+	bool ok = t.hung + t.broken == 0;
+	snprintf(what, sizeof what, "%s/%s", c->noun, c->operation);
+	printf("%-24s %-34s %-9s %7llu points %3llu hung %3llu broken %7lld ms%s\n", what, c->state,
+	       kill_form_name(form), (unsigned long long)t.points, (unsigned long long)t.hung,
+	       (unsigned long long)t.broken, (long long)((kill_clock() - begin) / 1000000),
+	       ok ? "" : "   FAILED");
+	fflush(stdout);
+	total.points += t.points;
+	total.hung += t.hung;
+	total.broken += t.broken;
+	ok ? total.passed++ : total.failed++;
+	if (!ok && asked.options.stop)
+		asked.filter = "\n"; /* matches no name: nothing more */
+}
+
+static void run_case(const struct kill_case *c)
+{
+	bool begun = false;
+
+	for (enum kill_form form = 0; form < KILL_FORMS; form++) {
+		if (!wanted(c, form))
+			continue;
+		kill_now_case = c;
+		if (!begun && c->begin)
+			c->begin(kill_run->image);
+		begun = true;
+		run_form(c, form);
+	}
+	if (!begun)
+		return;
+	total.states++;
+	if (c->end)
+		c->end(kill_run->image);
+	kill_others_from(0);
+	while (prk_sweep() > 0)
+		;
+}
+
+static void list_case(const struct kill_case *c)
+{
+	char name[128];
+
+	name_case(c, name, sizeof name);
+	if (asked.filter && !strstr(name, asked.filter))
+		return;
+	printf("%-56s", name);
+	for (enum kill_form form = 0; form < KILL_FORMS; form++)
+		if (kill_form_fits(c, form))
+			printf(" %s", kill_form_name(form));
+	putchar('\n');
+}
+
+static void run_table(const struct kill_table *t)
+{
+	const char *last = "";
+	uint64_t states = total.states;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct kill_case *c = &t->cases[i];
+		if (asked.list) {
+			list_case(c);
+			continue;
+		}
+		run_case(c);
+		if (total.states != states && strcmp(last, c->operation) != 0) {
+			total.operations++;
+			last = c->operation;
+		}
+		states = total.states;
+	}
+}
+
+static bool read_arguments(int count, char **arguments)
+{
+	for (int i = 1; i < count; i++) {
+		const char *a = arguments[i];
+		if (strcmp(a, "--quick") == 0)
+			asked.options.stride = QUICK_STRIDE;
+		else if (strncmp(a, "--stride=", 9) == 0)
+			asked.options.stride = (uint32_t)strtoul(a + 9, NULL, 10);
+		else if (strcmp(a, "--list") == 0)
+			asked.list = true;
+		else if (strcmp(a, "--stop") == 0)
+			asked.options.stop = true;
+		else if (strncmp(a, "--form=", 7) == 0)
+			asked.form = a + 7;
+		else if (a[0] == '-')
+			return false;
+		else
+			asked.filter = a;
+	}
+	return asked.options.stride > 0;
+}
+
+int main(int count, char **arguments)
+{
+	if (!read_arguments(count, arguments)) {
+		fprintf(stderr, "usage: prusik-kill [--quick | --stride=N] [--list] [--stop] "
+				"[--form=FORM] [PART-OF-A-NAME]\n");
+		return 2;
+	}
+	kill_run = mmap(NULL, sizeof *kill_run, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (kill_run == MAP_FAILED) {
+		perror("mmap");
+		return 2;
+	}
+	if (!asked.list)
+		enter_domain();
+	kill_pin(true);
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+		run_table(tables[i]);
+	if (asked.list)
+		return 0;
+	remove_directory(domain);
+	printf("kill matrix: %llu operations, %llu states, %llu kill points, %llu hangs, %llu broken\n",
+	       (unsigned long long)total.operations, (unsigned long long)total.states,
+	       (unsigned long long)total.points, (unsigned long long)total.hung,
+	       (unsigned long long)total.broken);
+	printf("%llu passed, %llu failed\n", (unsigned long long)total.passed,
+	       (unsigned long long)total.failed);
+	return total.failed == 0 && total.passed > 0 ? 0 : 1;
+}

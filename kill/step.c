@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#include "step.h"
+
+#include "base/process.h"
+#include "base/sentinel.h"
+#include "others.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* So often a step is looked at before waiting for it in earnest, */
+#define STEP_LOOKS 2
+/* and so often it is then asked whether it sleeps. */
+#define TICK_US 500
+
+/* ---- in the victim ---- */
+
+static void warm_up(void)
+{
+	prk_sentinel_start();
+	/* Its thread sets this once it is about to stand guard. */
+	while (prk_load32_acq(&prk_process_here()->sentinel_id) == 0)
+		prk_pause();
+}
+
+static void announce(uint32_t *phase, enum kill_phase to)
+{
+	prk_store32_rel(phase, to);
+}
+
+static _Noreturn void be_stepped(kill_fn *function, void *object, uint32_t *phase)
+{
+	kill_pin(true);
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+	announce(phase, KILL_RUNS);
+	function(object);
+	announce(phase, KILL_ENDED);
+	prk_leave();
+	_exit(0);
+}
+
+static _Noreturn void be_victim(void)
+{
+	const struct kill_case *c = kill_now_case;
+	void *object = kill_run->object[0];
+
+	if (!(c->is & KILL_UNJOINED) && prk_joined() < 0)
+		_exit(2);
+	if (c->is & (KILL_WARM | KILL_SENTINEL))
+		warm_up();
+	if (c->prepare)
+		c->prepare(object);
+	prk_store32_rel(&kill_run->victim_id, prk_self()->id);
+	if (!(c->is & KILL_SENTINEL))
+		be_stepped(c->victim, object, &kill_run->phase);
+	announce(&kill_run->phase, KILL_RUNS);
+	for (;;)
+		pause();
+}
+
+/* ---- starting ---- */
+
+static bool stopped_first(struct kill_victim *v)
+{
+	int status;
+
+	v->tid = v->pid;
+	if (waitpid(v->pid, &status, 0) != v->pid || !WIFSTOPPED(status))
+		return false;
+	ptrace(PTRACE_SETOPTIONS, v->pid, NULL, PTRACE_O_EXITKILL);
+	v->stopped = true;
+	return true;
+}
+
+static bool all_sleep(pid_t pid, pid_t apart)
+{
+	int64_t end = kill_clock() + KILL_LIMIT;
+
+	for (unsigned int round = 0; kill_clock() < end; round++) {
+		if (kill_sleeps(pid, apart))
+			return true;
+		kill_rest(round);
+	}
+	return false;
+}
+
+/* The thread of the process that is not its first. */
+static pid_t second_thread(pid_t pid)
+{
+	char path[32];
+	struct dirent *entry;
+	pid_t found = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	DIR *tasks = opendir(path);
+	while (tasks && (entry = readdir(tasks)))
+		if (entry->d_name[0] != '.' && atoi(entry->d_name) != pid)
+			found = atoi(entry->d_name);
+	if (tasks)
+		closedir(tasks);
+	return found;
+}
+
+/* The sentinel is caught in its sleep; unblock gives it something to do. */
+static bool catch_sentinel(struct kill_victim *v)
+{
+	int status;
+
+	while (prk_load32_acq(v->phase) != KILL_RUNS)
+		kill_rest(0);
+	if (!all_sleep(v->pid, 0))
+		return false;
+	v->tid = second_thread(v->pid);
+	if (ptrace(PTRACE_SEIZE, v->tid, NULL, PTRACE_O_EXITKILL) < 0 ||
+	    ptrace(PTRACE_INTERRUPT, v->tid, NULL, NULL) < 0 ||
+	    waitpid(v->tid, &status, __WALL) != v->tid || !WIFSTOPPED(status))
+		return false;
+	v->stopped = true;
+	return true;
+}
+
+/* Up to the store that says the operation begins. */
+static bool step_in(struct kill_victim *v)
+{
+	while (prk_load32_acq(v->phase) == KILL_PREPARES)
+		if (kill_step(v) != KILL_STEPPED)
+			return false;
+	v->steps = 0;
+	return true;
+}
+
+bool kill_victim_start(struct kill_victim *v)
+{
+	*v = (struct kill_victim){ .phase = &kill_run->phase };
+	v->pid = kill_fork();
+	if (v->pid == 0)
+		be_victim();
+	if (kill_now_case->is & KILL_SENTINEL)
+		return catch_sentinel(v);
+	return stopped_first(v) && all_sleep(v->pid, v->pid) && step_in(v);
+}
+
+bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object)
+{
+	*v = (struct kill_victim){ .phase = &kill_run->second_phase };
+	*v->phase = KILL_PREPARES;
+	v->pid = kill_fork();
+	if (v->pid == 0) {
+		if (prk_joined() < 0)
+			_exit(2);
+		prk_store32_rel(&kill_run->second_id, prk_self()->id);
+		be_stepped(function, object, v->phase);
+	}
+	return stopped_first(v) && step_in(v);
+}
+
+/* ---- stepping ---- */
+
+static enum kill_step after_stop(struct kill_victim *v, int status)
+{
+	v->stopped = WIFSTOPPED(status);
+	if (!v->stopped || WSTOPSIG(status) != SIGTRAP)
+		return KILL_GONE;
+	v->steps++;
+	v->returned = prk_load32_acq(v->phase) == KILL_ENDED;
+	return v->returned ? KILL_RETURNED : KILL_STEPPED;
+}
+
+/* A tick does no more than interrupt waitpid, so that somebody asks whether the step sleeps. */
+static void tick(int unused)
+{
+	(void)unused;
+}
+
+static void ticks_begin(void)
+{
+	const struct sigaction action = { .sa_handler = tick }; /* no SA_RESTART */
+	const struct timeval every = { .tv_usec = TICK_US };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &(struct itimerval){ every, every }, NULL);
+}
+
+static void ticks_end(void)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+}
+
+static enum kill_step wait_ticking(struct kill_victim *v, bool even_asleep)
+{
+	int64_t end = kill_clock() + KILL_LIMIT;
+	int status;
+
+	for (;;) {
+		pid_t r = waitpid(v->tid, &status, __WALL);
+		if (r == v->tid)
+			return after_stop(v, status);
+		if (errno != EINTR)
+			return KILL_GONE;
+		if (!even_asleep && kill_thread_sleeps(v->pid, v->tid))
+			return KILL_SLEEPS;
+		if (kill_clock() > end)
+			return KILL_SLEEPS;
+	}
+}
+
+/* Nearly every step is over within microseconds; the ticks are for those that are not. */
+static enum kill_step wait_for_step(struct kill_victim *v, bool even_asleep)
+{
+	int status;
+
+	for (int looks = 0; looks < STEP_LOOKS; looks++)
+		if (waitpid(v->tid, &status, __WALL | WNOHANG) == v->tid)
+			return after_stop(v, status);
+	ticks_begin();
+	enum kill_step r = wait_ticking(v, even_asleep);
+	ticks_end();
+	return r;
+}
+
+enum kill_step kill_step(struct kill_victim *v)
+{
+	v->stopped = false;
+	if (ptrace(PTRACE_SINGLESTEP, v->tid, NULL, NULL) < 0)
+		return KILL_GONE;
+	return wait_for_step(v, false);
+}
+
+enum kill_step kill_step_on(struct kill_victim *v)
+{
+	return wait_for_step(v, true);
+}
+
+/* ---- ending ---- */
+
+void kill_victim_kill(struct kill_victim *v)
+{
+	if (v->pid == 0)
+		return;
+	kill(v->pid, SIGKILL);
+	/* A traced thread that is not the first has to be waited for by itself, and first. */
+	if (v->tid && v->tid != v->pid)
+		while (waitpid(v->tid, NULL, __WALL) == v->tid)
+			;
+	while (waitpid(v->pid, NULL, __WALL) == v->pid)
+		;
+	v->pid = 0;
+}
+
+bool kill_victim_release(struct kill_victim *v)
+{
+	int64_t end = kill_clock() + KILL_LIMIT;
+	int status;
+
+	if (ptrace(PTRACE_DETACH, v->tid, NULL, NULL) < 0)
+		return false;
+	for (unsigned int round = 0; kill_clock() < end; round++) {
+		if (waitpid(v->pid, &status, WNOHANG) == v->pid) {
+			v->pid = 0;
+			return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		}
+		kill_rest(round);
+	}
+	return false;
+}

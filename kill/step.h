@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* step: a process that is led through an operation one instruction at a time */
+#ifndef KILL_STEP_H
+#define KILL_STEP_H
+
+#include "kill.h"
+
+enum kill_step {
+	KILL_STEPPED, /* one more instruction is done; it is stopped */
+	KILL_SLEEPS, /* the step is in a system call that sleeps; go on with kill_step_on */
+	KILL_RETURNED, /* the operation has returned; it is stopped */
+	KILL_GONE, /* it is dead, which it should not be */
+};
+
+struct kill_victim {
+	pid_t pid, tid;
+	uint32_t steps; /* of the operation that are done */
+	int slept;
+	bool returned;
+	bool stopped; /* else a step is under way */
+	uint32_t *phase;
+};
+
+/* Start the case's victim, stopped just before its operation. False: it did not come that far. */
+bool kill_victim_start(struct kill_victim *v);
+
+/* The same for one that cleans up with function(object): kill_run->second_id. */
+bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object);
+
+enum kill_step kill_step(struct kill_victim *v);
+/* After KILL_SLEEPS: wait for the end of that step, for KILL_LIMIT at most (KILL_SLEEPS again). */
+enum kill_step kill_step_on(struct kill_victim *v);
+
+/* SIGKILL where it stands, and wait until it is gone. */
+void kill_victim_kill(struct kill_victim *v);
+/* Let it run by itself from here, leave, and exit. False: it has not within KILL_LIMIT. */
+bool kill_victim_release(struct kill_victim *v);
+
+#endif
