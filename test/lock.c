@@ -498,6 +498,6 @@ static void hogs(enum party_kind kind)
 		all[i] = party_start(kind, i < 2 ? hog : be_polite, box, 0);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(party_join(all[i]), 0);
-	ck_assert_int_lt(box->most, 100000);
+	ck_assert_int_lt(box->most, 20000);
 }
 BOTH(hogs)
