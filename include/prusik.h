@@ -9,6 +9,7 @@
 #define PRUSIK_H
 
 #include <prusik/arena.h>
+#include <prusik/barrier.h>
 #include <prusik/cancel.h>
 #include <prusik/common.h>
 #include <prusik/condition.h>
@@ -17,6 +18,8 @@
 #include <prusik/once.h>
 #include <prusik/process.h>
 #include <prusik/queue.h>
+#include <prusik/rlock.h>
+#include <prusik/rwlock.h>
 #include <prusik/semaphore.h>
 #include <prusik/thread.h>
 
