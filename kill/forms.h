@@ -10,7 +10,8 @@ struct kill_tally {
 };
 
 struct kill_options {
-	uint32_t stride; /* every so manyeth point only, where a point costs a process */
+	uint32_t stride; /* where a point costs a process: so far apart, wider farther in; 1 = all */
+	int64_t limit; /* ns after which such a form of a case ends early; 0: none */
 	bool stop; /* at the first failure */
 };
 

@@ -126,6 +126,8 @@ void kill_settle(int other);
 bool kill_lives(int other);
 /* SIGKILL, and wait until it is gone. */
 void kill_now(int other);
+/* The same, and wait a while until somebody has buried it, if anybody stands guard. */
+void kill_and_bury(int other);
 /* In it: from here on I may sleep for good. */
 void kill_hello(void);
 /* In it: sleep until kill_go has been called so often. */

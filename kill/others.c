@@ -190,6 +190,19 @@ void kill_now(int other)
 	o->stay = KILL_STAYS; /* what it returned no longer matters */
 }
 
+/* So long a burial may take on a busy machine before it is not waited for. */
+#define BURIAL INT64_C(50000000)
+
+void kill_and_bury(int other)
+{
+	uint32_t before = prk_epoch();
+	int64_t end = kill_clock() + BURIAL;
+
+	kill_now(other);
+	for (unsigned int round = 0; prk_epoch() == before && kill_clock() < end; round++)
+		kill_rest(round);
+}
+
 int kill_others(void)
 {
 	return count;

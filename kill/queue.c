@@ -121,6 +121,7 @@ static void close_queue(void *object)
 
 static bool take_one_out(void *object)
 {
+	kill_hello();
 	int r = queue_take_out(queue_at(object), PRUSIK_NOW);
 
 	return r == 0 || r == -ETIMEDOUT || r == -EPIPE;
@@ -128,6 +129,7 @@ static bool take_one_out(void *object)
 
 static bool put_one(void *object)
 {
+	kill_hello();
 	int r = queue_put_value(queue_at(object), QUEUE_BESIDE_ADDS, PRUSIK_NOW);
 
 	return r == 0 || r == -ETIMEDOUT || r == -EPIPE;
@@ -135,11 +137,13 @@ static bool put_one(void *object)
 
 static bool put_another(void *object)
 {
+	kill_hello();
 	return queue_put_value(queue_at(object), QUEUE_BESIDE_ADDS + 1, PRUSIK_NOW) == 0;
 }
 
 static bool close_it(void *object)
 {
+	kill_hello();
 	close_queue(object);
 	return true;
 }
@@ -175,8 +179,8 @@ static bool take_and_stay(void *object)
 static void one_out_one_in(void *object)
 {
 	(void)object;
-	kill_settle(kill_start(take_one_out, KILL_FINISHES));
-	kill_settle(kill_start(put_one, KILL_FINISHES));
+	kill_asleep(take_one_out, KILL_FINISHES);
+	kill_asleep(put_one, KILL_FINISHES);
 }
 
 static void one_in(void *object)
@@ -279,7 +283,7 @@ static void queue_with_a_taker_gone(void *object)
 static void taker_dies(void *object)
 {
 	(void)object;
-	kill_now((int)kill_run->note[0]);
+	kill_and_bury((int)kill_run->note[0]);
 }
 
 static void taker_dies_at_last(void *object, int times)
@@ -340,6 +344,7 @@ static const struct kill_case queue_cases[] = {
 	  .setup = queue_with_waiting_putters, .victim = get, .killed = one_out },
 	{ CASE("get", "wrapped around", "+6-6+4", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased", "+4a2", .takes_out = 1), ALONE, .victim = get },
+	{ CASE("get", "leased, full", "+6a2", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased, cells out of order", "+6~3+2a2", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased by a dead one", "+4a2!a", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get_many", "full", "+6", .takes_out = 3), ALONE, .victim = get_many },
@@ -370,6 +375,7 @@ static const struct kill_case queue_cases[] = {
 	  .victim = take_waiting, .unblock = taker_dies_at_last, .beside = taker_dies },
 
 	{ CASE("done", "its own", "+4", .victim_takes = 1, .done = { 1 }), ALONE, .victim = done },
+	{ CASE("done", "its own, full", "+6", .victim_takes = 2, .done = { 2 }), ALONE, .victim = done },
 	{ CASE("done", "its own, the last of three", "+5", .victim_takes = 3, .done = { 3 }), ALONE,
 	  .victim = done },
 	{ CASE("done", "others' in between", "+6a1b2", .victim_takes = 2, .done = { 5 }), ALONE,

@@ -278,6 +278,7 @@ const struct prusik_lease *queue_lease(uint64_t value)
 /* Where each value was found: in the queue, taken out beside, got by the victim. */
 struct account {
 	uint64_t drained[ITEMS_MAX];
+	uint32_t attempt[ITEMS_MAX];
 	uint32_t length;
 	uint64_t held[ITEMS_MAX]; /* by those who live */
 	uint32_t held_count;
@@ -331,6 +332,7 @@ static void drain(struct account *a, struct prusik_queue *q)
 	while (n < ITEMS_MAX && prusik_queue_take(q, &lease[n], PRUSIK_NOW) == 0) {
 		must(a, lease[n].length == sizeof(struct queue_item), "an item has its length");
 		a->drained[n] = value_of(lease[n].data);
+		a->attempt[n] = lease[n].attempt;
 		must(a, a->drained[n] != 0, "an item is whole");
 		n++;
 	}
@@ -382,9 +384,23 @@ static void count_changes(struct account *a)
 	must(a, !kill_run->finished || more, "given back when done has returned");
 }
 
-/* Where in line a value belongs. */
+static const struct actor *taker_of(uint64_t value)
+{
+	for (const struct actor *one = state.actor; one < state.actor + ACTORS; one++)
+		for (uint32_t i = 0; i < one->count; i++)
+			if (one->value[i] == value)
+				return one;
+	return NULL;
+}
+
+/*
+ * Where in line a value belongs; ITEMS_MAX: anywhere. When all died at once there
+ * were two returns, of those who were dead before and of the rest, the latter in front.
+ */
 static uint32_t rank(uint64_t value)
 {
+	if (kill_run->everybody_died && taker_of(value))
+		return ITEMS_MAX;
 	for (uint32_t i = 0; i < state.length; i++)
 		if (state.line[i] == value)
 			return i;
@@ -396,6 +412,8 @@ static void check_order(struct account *a)
 	uint32_t last = 0;
 
 	for (uint32_t i = 0; i < a->length; i++) {
+		const struct actor *taker = taker_of(a->drained[i]);
+		must(a, !taker || a->attempt[i] > 1, "an item that came back says so");
 		uint32_t r = rank(a->drained[i]);
 		if (r == ITEMS_MAX)
 			continue; /* put beside: before or after the victim's */
