@@ -33,7 +33,6 @@ static const struct kill_table *const tables[] = {
 	&kill_lock_table,
 	&kill_condition_table,
 	&kill_event_table,
-	&kill_lock_table,
 	&kill_once_table,
 	&kill_queue_table,
 	&kill_semaphore_table,
