@@ -147,6 +147,9 @@ extern const struct kill_table kill_condition_table;
 extern const struct kill_table kill_life_table;
 extern const struct kill_table kill_queue_table;
 extern const struct kill_table kill_arena_table;
+extern const struct kill_table kill_rlock_table;
+extern const struct kill_table kill_rwlock_table;
+extern const struct kill_table kill_barrier_table;
 
 #define KILL_TABLE(array) { (array), sizeof(array) / sizeof(array)[0] }
 

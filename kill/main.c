@@ -29,6 +29,9 @@ const struct kill_case *kill_now_case;
 static const struct kill_table *const tables[] = {
 	&kill_lock_table,
 	&kill_queue_table,
+	&kill_rlock_table,
+	&kill_rwlock_table,
+	&kill_barrier_table,
 };
 
 static struct {
