@@ -81,14 +81,14 @@ static void set_up(const struct kill_case *c)
 	memset(run->note, 0, sizeof run->note);
 	memset(run->lease, 0, sizeof run->lease);
 	run->phase = KILL_PREPARES;
-	run->victim_id = run->finished = run->everybody_died = run->go = 0;
+	run->victim_id = run->second_id = run->finished = run->everybody_died = run->go = 0;
 	if (c->setup)
 		c->setup(run->object[0]);
 }
 
 static bool start(const struct kill_case *c, struct kill_victim *v)
 {
-	if (!kill_victim_start(v))
+	if (!kill_claim(kill_victim_start(v), "the victim comes to its operation"))
 		return false;
 	if (c->ready)
 		c->ready(kill_run->object[0]);
@@ -273,12 +273,22 @@ static uint32_t first_point(const struct kill_case *c, enum kill_form form, uint
 	return h % stride;
 }
 
+static int64_t end_of(const struct kill_options *o)
+{
+	return o->limit ? prusik_in_ns(o->limit) : PRUSIK_FOREVER;
+}
+
 static void run_points(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
 		       struct kill_tally *t)
 {
 	bool last = false;
 
-	for (uint32_t n = first_point(c, form, o->stride); !last; n += o->stride)
+	/* Ever sparser when in a hurry: what makes an operation long is libc starting a thread. */
+	uint32_t sparser = o->limit ? 4 : UINT32_MAX;
+	int64_t end = end_of(o);
+
+	for (uint32_t n = first_point(c, form, o->stride); !last && prusik_now() < end;
+	     n += o->stride + n / sparser)
 		if (!note(t, point(c, form, n, &last), form, n) && (o->stop || t->hung > COMPLAINTS_MAX))
 			return;
 }
@@ -370,18 +380,15 @@ static enum kill_outcome look_at_copy(const struct kill_case *c, int *probe_numb
 	return r;
 }
 
-/* Step somebody through the recovery of the copy; at each image he leaves, recover that. */
-static enum kill_outcome step_recoverer(const struct kill_case *c, int *probe_number, struct kill_tally *t)
+/* At each image that the recoverer leaves in the copy, recover that. */
+static enum kill_outcome step_recoverer(const struct kill_case *c, struct kill_victim *v, int *probe_number,
+					struct kill_tally *t)
 {
 	static char seen[KILL_OBJECT_MAX];
-	char *copy = kill_run->object[1];
-	struct kill_victim v;
+	const char *copy = kill_run->object[1];
 	enum kill_outcome r = KILL_FINE;
-	bool changed = true;
 
-	if (!kill_claim(kill_recoverer_start(&v, c->recover, copy), "recovery begins"))
-		r = KILL_BROKEN;
-	while (r == KILL_FINE) {
+	for (bool changed = true;; changed = memcmp(seen, copy, c->size) != 0) {
 		if (changed) {
 			memcpy(seen, copy, c->size);
 			memcpy(kill_run->object[2], copy, c->size);
@@ -390,35 +397,45 @@ static enum kill_outcome step_recoverer(const struct kill_case *c, int *probe_nu
 			revive(&p);
 		}
 		t->points++;
-		if (v.returned || r != KILL_FINE)
-			break;
-		if (kill_step(&v) >= KILL_GONE)
-			r = kill_claim(false, "recovery does not crash") ? KILL_FINE : KILL_BROKEN;
-		else if (!v.stopped)
-			r = KILL_HUNG;
-		changed = memcmp(seen, copy, c->size) != 0;
+		if (v->returned || r != KILL_FINE)
+			return r;
+		enum kill_step s = kill_step(v);
+		if (s == KILL_SLEEPS)
+			return KILL_HUNG;
+		if (!kill_claim(s != KILL_GONE, "recovery does not crash"))
+			return KILL_BROKEN;
 	}
-	kill_victim_kill(&v);
-	return r;
 }
 
-static enum kill_outcome double_at_copy(const struct kill_case *c, int *probe_number, struct kill_tally *t)
+/* Is the object another than when this was last asked? */
+static bool new_image(const struct kill_case *c, bool first)
 {
 	static char seen[KILL_OBJECT_MAX];
-	static bool any;
-	const char *object = kill_run->object[0];
+	bool same = !first && memcmp(seen, kill_run->object[0], c->size) == 0;
 
-	if (t->points == 0)
-		any = false;
-	if (any && memcmp(seen, object, c->size) == 0)
+	memcpy(seen, kill_run->object[0], c->size);
+	return !same;
+}
+
+/*
+ * The victim must be alive again before the recoverer dies, for that death wakes
+ * those who wait, and they believe what they see.
+ */
+static enum kill_outcome double_at_copy(const struct kill_case *c, int *probe_number, struct kill_tally *t)
+{
+	struct kill_victim second;
+
+	if (!new_image(c, t->points == 0))
 		return KILL_FINE;
-	any = true;
-	memcpy(seen, object, c->size);
-	memcpy(kill_run->object[1], object, c->size);
+	memcpy(kill_run->object[1], kill_run->object[0], c->size);
 	struct pretence p = play_dead(kill_run->victim_id);
-	enum kill_outcome r = step_recoverer(c, probe_number, t);
-	bury_all();
+	bool begun = kill_recoverer_start(&second, c->recover, kill_run->object[1]);
+	enum kill_outcome r = KILL_BROKEN;
+	if (kill_claim(begun, "recovery begins"))
+		r = step_recoverer(c, &second, probe_number, t);
 	revive(&p);
+	kill_victim_kill(&second);
+	bury_all();
 	return r;
 }
 
@@ -427,6 +444,7 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 {
 	int first = kill_others();
 	struct kill_victim v = { 0 };
+	int64_t end = end_of(o);
 	enum kill_outcome r;
 
 	set_up(c);
@@ -442,7 +460,7 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 				r = double_at_copy(c, &number, t);
 			if (form == KILL_SNAPSHOT || r != KILL_FINE)
 				note(t, r, form, v.steps);
-			if (v.returned || ((o->stop || t->hung) && r != KILL_FINE))
+			if (v.returned || prusik_now() >= end || ((o->stop || t->hung) && r != KILL_FINE))
 				break;
 			r = go_one(c, &v);
 			if (r != KILL_FINE) {

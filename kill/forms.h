@@ -10,7 +10,8 @@ struct kill_tally {
 };
 
 struct kill_options {
-	uint32_t stride; /* every so manyeth point only, where a point costs a process */
+	uint32_t stride; /* where a point costs a process: so far apart; 1 = all of them */
+	int64_t limit; /* in ns, or 0: such a form ends early, and gets sparser farther in */
 	bool stop; /* at the first failure */
 };
 

@@ -37,7 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KILL_LIMIT INT64_C(5000000000)
+#define KILL_LIMIT INT64_C(10000000000)
 #define KILL_OBJECT_MAX ((size_t)128 << 10)
 #define KILL_OTHERS_MAX 16
 
@@ -60,6 +60,7 @@ enum kill_form {
 #define KILL_OWN_DOMAIN 8u /* each point has a domain of its own, not yet made */
 #define KILL_NO_SNAPSHOT 16u /* what the operation changes does not lie in the object */
 #define KILL_NO_ALL 32u /* everybody dead at once is not a state that check can judge */
+#define KILL_FREEZE 128u /* warm, and its sentinel is held still: it alone can bury */
 #define KILL_NO_RESUME 64u /* a victim that lives on may leave the others waiting, rightly */
 
 typedef void kill_fn(void *object);
@@ -126,6 +127,8 @@ void kill_settle(int other);
 bool kill_lives(int other);
 /* SIGKILL, and wait until it is gone. */
 void kill_now(int other);
+/* The same, and wait a while until somebody has buried it, if anybody stands guard. */
+void kill_and_bury(int other);
 /* In it: from here on I may sleep for good. */
 void kill_hello(void);
 /* In it: sleep until kill_go has been called so often. */

@@ -253,7 +253,8 @@ static void owner_leaves_beside(void *object)
 
 static void owner_dies_beside(void *object)
 {
-	owner_is_killed(object, 0);
+	(void)object;
+	kill_and_bury((int)kill_run->note[OWNER]);
 }
 
 static void a_waiter(void *object)

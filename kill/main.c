@@ -21,13 +21,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* What --quick leaves out, and how long a form of a case may take even so. */
 #define QUICK_STRIDE 61
+#define QUICK_LIMIT INT64_C(100000000)
 
 struct kill_run *kill_run;
 const struct kill_case *kill_now_case;
 
 static const struct kill_table *const tables[] = {
+	&kill_life_table,
 	&kill_lock_table,
+	&kill_condition_table,
 	&kill_queue_table,
 	&kill_rlock_table,
 	&kill_rwlock_table,
@@ -192,9 +196,10 @@ static bool read_arguments(int count, char **arguments)
 {
 	for (int i = 1; i < count; i++) {
 		const char *a = arguments[i];
-		if (strcmp(a, "--quick") == 0)
+		if (strcmp(a, "--quick") == 0) {
 			asked.options.stride = QUICK_STRIDE;
-		else if (strncmp(a, "--stride=", 9) == 0)
+			asked.options.limit = QUICK_LIMIT;
+		} else if (strncmp(a, "--stride=", 9) == 0)
 			asked.options.stride = (uint32_t)strtoul(a + 9, NULL, 10);
 		else if (strcmp(a, "--list") == 0)
 			asked.list = true;

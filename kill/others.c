@@ -35,7 +35,7 @@ int64_t kill_clock(void)
 
 void kill_rest(unsigned int round)
 {
-	if (round < 64)
+	if (round < 16)
 		sched_yield();
 	else
 		nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
@@ -190,6 +190,19 @@ void kill_now(int other)
 	o->stay = KILL_STAYS; /* what it returned no longer matters */
 }
 
+/* So long a burial may take on a busy machine before it is not waited for. */
+#define BURIAL INT64_C(50000000)
+
+void kill_and_bury(int other)
+{
+	uint32_t before = prk_epoch();
+	int64_t end = kill_clock() + BURIAL;
+
+	kill_now(other);
+	for (unsigned int round = 0; prk_epoch() == before && kill_clock() < end; round++)
+		kill_rest(round);
+}
+
 int kill_others(void)
 {
 	return count;
@@ -216,7 +229,13 @@ void kill_others_at_once(void)
 
 static enum kill_outcome verdict(int status)
 {
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? KILL_FINE : KILL_BROKEN;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return KILL_FINE;
+	if (WIFSIGNALED(status))
+		printf("        a process ended by signal %d\n", WTERMSIG(status));
+	else
+		printf("        a process was not content\n");
+	return KILL_BROKEN;
 }
 
 static enum kill_outcome await(struct other *o)

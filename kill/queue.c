@@ -121,6 +121,7 @@ static void close_queue(void *object)
 
 static bool take_one_out(void *object)
 {
+	kill_hello();
 	int r = queue_take_out(queue_at(object), PRUSIK_NOW);
 
 	return r == 0 || r == -ETIMEDOUT || r == -EPIPE;
@@ -128,6 +129,7 @@ static bool take_one_out(void *object)
 
 static bool put_one(void *object)
 {
+	kill_hello();
 	int r = queue_put_value(queue_at(object), QUEUE_BESIDE_ADDS, PRUSIK_NOW);
 
 	return r == 0 || r == -ETIMEDOUT || r == -EPIPE;
@@ -135,11 +137,13 @@ static bool put_one(void *object)
 
 static bool put_another(void *object)
 {
+	kill_hello();
 	return queue_put_value(queue_at(object), QUEUE_BESIDE_ADDS + 1, PRUSIK_NOW) == 0;
 }
 
 static bool close_it(void *object)
 {
+	kill_hello();
 	close_queue(object);
 	return true;
 }
@@ -171,12 +175,12 @@ static bool take_and_stay(void *object)
 	return r == 0 && prusik_queue_done(queue_at(object), &lease) == 0;
 }
 
-/* In the engine's process. They hold nothing that the victim needs, but it may hold what they need. */
+/* In the engine's process. What they need may be held by the paused victim. */
 static void one_out_one_in(void *object)
 {
 	(void)object;
-	kill_settle(kill_start(take_one_out, KILL_FINISHES));
-	kill_settle(kill_start(put_one, KILL_FINISHES));
+	kill_asleep(take_one_out, KILL_FINISHES);
+	kill_asleep(put_one, KILL_FINISHES);
 }
 
 static void one_in(void *object)
@@ -279,7 +283,7 @@ static void queue_with_a_taker_gone(void *object)
 static void taker_dies(void *object)
 {
 	(void)object;
-	kill_now((int)kill_run->note[0]);
+	kill_and_bury((int)kill_run->note[0]);
 }
 
 static void taker_dies_at_last(void *object, int times)
@@ -301,10 +305,10 @@ static void recover(void *object)
 
 /* ---- the cases ---- */
 
-#define CASE(operation_, state_, script_, ...)                                                          \
+#define CASE(operation_, state_, script_, ...)                                                    \
 	.noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,           \
-	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ }, .begin = queue_begin,                  \
-	.prepare = queue_victim_takes, .check = queue_check
+	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ },                     \
+	.begin = queue_begin, .prepare = queue_victim_takes, .check = queue_check
 
 /* Nothing that it does not do itself is about to happen in the queue. */
 #define ALONE .setup = queue_setup, .recover = recover, .beside = one_out_one_in
@@ -340,6 +344,7 @@ static const struct kill_case queue_cases[] = {
 	  .setup = queue_with_waiting_putters, .victim = get, .killed = one_out },
 	{ CASE("get", "wrapped around", "+6-6+4", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased", "+4a2", .takes_out = 1), ALONE, .victim = get },
+	{ CASE("get", "leased, full", "+6a2", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased, cells out of order", "+6~3+2a2", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased by a dead one", "+4a2!a", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get_many", "full", "+6", .takes_out = 3), ALONE, .victim = get_many },
@@ -349,27 +354,30 @@ static const struct kill_case queue_cases[] = {
 	{ CASE("get", "empty, one waits behind it", "", .takes_out = 1), WAITING, .setup = queue_setup,
 	  .victim = get_waiting, .unblock = one_behind_and_two_in },
 
-	{ CASE("take", "one", "+1"), ALONE, .victim = take },
-	{ CASE("take", "full", "+6"), ALONE, .victim = take },
-	{ CASE("take", "wrapped around", "+6-6+4"), ALONE, .victim = take },
-	{ CASE("take", "leased", "+4a2"), ALONE, .victim = take },
-	{ CASE("take", "leased by a dead one", "+4a3!a"), ALONE, .victim = take },
-	{ CASE("take", "all leased by a dead one", "+4a4!a"), ALONE, .victim = take },
-	{ CASE("take", "leased by the dead and the living", "+6a1b2c1d1!a!c"), ALONE, .victim = take },
-	{ CASE("take", "leased by the dead, out of order", "+6~3+2a2b1c2!a!c"), ALONE, .victim = take },
-	{ CASE("take_many", "full", "+6"), ALONE, .victim = take_many },
-	{ CASE("take_many", "leased by the dead and the living", "+6a2b1c2!a!c"), ALONE,
+	{ CASE("take", "one", "+1", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "full", "+6", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "wrapped around", "+6-6+4", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "leased", "+4a2", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "leased by a dead one", "+4a3!a", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "all leased by a dead one", "+4a4!a", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "leased by the dead and the living", "+6a1b2c1d1!a!c", .lent = 1), ALONE,
+	  .victim = take },
+	{ CASE("take", "leased by the dead, out of order", "+6~3+2a2b1c2!a!c", .lent = 1), ALONE,
+	  .victim = take },
+	{ CASE("take_many", "full", "+6", .lent = 3), ALONE, .victim = take_many },
+	{ CASE("take_many", "leased by the dead and the living", "+6a2b1c2!a!c", .lent = 3), ALONE,
 	  .victim = take_many },
-	{ CASE("take", "empty, an item beside", ""), WAITING, .setup = queue_setup,
+	{ CASE("take", "empty, an item beside", "", .lent = 1), WAITING, .setup = queue_setup,
 	  .victim = take_waiting, .unblock = one_in_at_last, .beside = one_in },
-	{ CASE("take", "empty, one waits behind it", ""), WAITING, .setup = queue_setup,
+	{ CASE("take", "empty, one waits behind it", "", .lent = 1), WAITING, .setup = queue_setup,
 	  .victim = take_waiting, .unblock = one_behind_and_one_in },
-	{ CASE("take", "empty, closed beside", "", .closes = 1), WAITING, .setup = queue_setup,
+	{ CASE("take", "empty, closed beside", "", .lent = 1, .closes = 1), WAITING, .setup = queue_setup,
 	  .victim = take_waiting, .unblock = a_close_at_last, .beside = a_close },
-	{ CASE("take", "all leased by one who dies", "+1"), WAITING, .setup = queue_with_a_taker_gone,
-	  .victim = take_waiting, .unblock = taker_dies_at_last, .beside = taker_dies },
+	{ CASE("take", "all leased by one who dies", "+1", .lent = 2), WAITING,
+	  .setup = queue_with_a_taker_gone, .victim = take_waiting, .unblock = taker_dies_at_last, .beside = taker_dies },
 
 	{ CASE("done", "its own", "+4", .victim_takes = 1, .done = { 1 }), ALONE, .victim = done },
+	{ CASE("done", "its own, full", "+6", .victim_takes = 2, .done = { 2 }), ALONE, .victim = done },
 	{ CASE("done", "its own, the last of three", "+5", .victim_takes = 3, .done = { 3 }), ALONE,
 	  .victim = done },
 	{ CASE("done", "others' in between", "+6a1b2", .victim_takes = 2, .done = { 5 }), ALONE,

@@ -278,6 +278,7 @@ const struct prusik_lease *queue_lease(uint64_t value)
 /* Where each value was found: in the queue, taken out beside, got by the victim. */
 struct account {
 	uint64_t drained[ITEMS_MAX];
+	uint32_t attempt[ITEMS_MAX];
 	uint32_t length;
 	uint64_t held[ITEMS_MAX]; /* by those who live */
 	uint32_t held_count;
@@ -331,6 +332,7 @@ static void drain(struct account *a, struct prusik_queue *q)
 	while (n < ITEMS_MAX && prusik_queue_take(q, &lease[n], PRUSIK_NOW) == 0) {
 		must(a, lease[n].length == sizeof(struct queue_item), "an item has its length");
 		a->drained[n] = value_of(lease[n].data);
+		a->attempt[n] = lease[n].attempt;
 		must(a, a->drained[n] != 0, "an item is whole");
 		n++;
 	}
@@ -382,13 +384,42 @@ static void count_changes(struct account *a)
 	must(a, !kill_run->finished || more, "given back when done has returned");
 }
 
-/* Where in line a value belongs. */
+static const struct actor *taker_of(uint64_t value)
+{
+	for (const struct actor *one = state.actor; one < state.actor + ACTORS; one++)
+		for (uint32_t i = 0; i < one->count; i++)
+			if (one->value[i] == value)
+				return one;
+	return NULL;
+}
+
+/*
+ * Where in line a value belongs; ITEMS_MAX: anywhere. When all died at once there
+ * were two returns, of those who were dead before and of the rest, the latter in front.
+ */
 static uint32_t rank(uint64_t value)
 {
+	if (kill_run->everybody_died && taker_of(value))
+		return ITEMS_MAX;
 	for (uint32_t i = 0; i < state.length; i++)
 		if (state.line[i] == value)
 			return i;
 	return value >= QUEUE_BESIDE_ADDS ? ITEMS_MAX : (uint32_t)value;
+}
+
+/* Attempts count hand-outs: of the start state, by the victim, and by who recovered and died. */
+static void check_attempts(struct account *a)
+{
+	const struct queue_plan *p = plan();
+	uint32_t more = 0, allowed = p->victim_takes + p->lent + p->takes_out + (kill_run->second_id != 0);
+
+	for (const struct actor *one = state.actor; one < state.actor + ACTORS; one++)
+		allowed += one->dead ? one->count : 0;
+	for (uint32_t i = 0; i < a->length; i++) {
+		must(a, !taker_of(a->drained[i]) || a->attempt[i] > 1, "an item that came back says so");
+		more += a->attempt[i] - 1;
+	}
+	must(a, more <= allowed, "no attempt is counted that was none");
 }
 
 static void check_order(struct account *a)
@@ -455,6 +486,7 @@ bool queue_check(void *object)
 	count_line(&a);
 	count_changes(&a);
 	check_order(&a);
+	check_attempts(&a);
 	must(&a, !closed || plan()->closes, "it is closed only by closing");
 	must(&a, closed || !plan()->closes || !kill_run->finished, "it is closed when close has returned");
 	if (!closed)
