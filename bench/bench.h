@@ -62,6 +62,9 @@ struct bench_workload {
 extern const struct bench_workload bench_lock[];
 extern const struct bench_workload bench_event[];
 extern const struct bench_workload bench_semaphore[];
+extern const struct bench_workload bench_rlock[];
+extern const struct bench_workload bench_rwlock[];
+extern const struct bench_workload bench_barrier[];
 extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];
 extern const struct bench_workload bench_queue[];

@@ -13,6 +13,8 @@
  * and again and demands that every single thread moves on; stops the producers
  * and demands that the queues run empty, leases of the dead included; stops the
  * workers and demands that a queue runs full; and lets single items through then.
+ * A newcomer looks around, too, and rings. So now and then one is killed, while all
+ * others have come to wait for what it holds, and is not replaced before they go on.
  */
 #ifndef KILL_CHAOS_H
 #define KILL_CHAOS_H
@@ -31,7 +33,7 @@
 #define CHAOS_THREADS 2 /* per child */
 #define CHAOS_QUEUES 2
 #define CHAOS_LANES_MAX (CHAOS_BODIES_MAX * CHAOS_THREADS * CHAOS_QUEUES)
-#define CHAOS_MARKS (1u << 18) /* per lane; items older than half of that are off the books */
+#define CHAOS_MARKS (1u << 20) /* per lane; items older than half of that are off the books */
 #define CHAOS_BATCH 16u
 #define CHAOS_ITEM_MAX 200u
 #define CHAOS_COUNTER_MAX 3u
@@ -56,6 +58,7 @@ enum chaos_place {
 	CHAOS_TAKING,
 	CHAOS_GETTING,
 	CHAOS_WORKING,
+	CHAOS_HOLDING,
 	CHAOS_FINISHING,
 	CHAOS_LOCKING,
 	CHAOS_WAITING,
@@ -105,6 +108,7 @@ struct chaos_shared {
 	uint32_t permits;
 	uint32_t calm; /* nobody starts or ends a thread, or sits on leases */
 	uint32_t failed;
+	uint32_t holder;     /* this child, + 1, keeps what it takes next: leases, or the lock */
 	uint64_t inversions; /* items of the second queue out of order: returned ones */
 	struct chaos_account account;
 	_Alignas(64) struct chaos_seat seat[CHAOS_BODIES_MAX][CHAOS_THREADS];
@@ -122,6 +126,19 @@ struct chaos_totals {
 	uint64_t lost;
 };
 
+struct chaos_options {
+	uint64_t kills, seconds, seed;
+	uint32_t workers, producers, partners, capacity;
+};
+
+struct chaos_sums {
+	uint64_t kills, multiple, everybody, silent, demands;
+	uint64_t moved_by_dead, redelivered;
+	int64_t standstill;
+};
+
+extern struct chaos_options chaos_options;
+extern struct chaos_sums chaos_sums;
 extern struct chaos_shared *chaos;
 extern struct prusik_queue *chaos_queue[CHAOS_QUEUES];
 extern struct chaos_totals chaos_totals;
@@ -175,8 +192,22 @@ void chaos_balance(bool all);
 void chaos_child(uint32_t child, uint32_t body, enum chaos_role role, uint64_t seed)
 	__attribute__((noreturn));
 
+/* ---- the parent (chaos_course.c) ---- */
+
+/* Start the children, kill and replace them as the options say, and let the rest come to an end. */
+void chaos_run(void);
+/* Be done by the next episode's end. */
+void chaos_stop(int signal);
+/* For give_up: nobody is to remain. */
+void chaos_kill_all(void);
+/* Say who stands where, end all children, and exit. */
+void chaos_give_up(void) __attribute__((noreturn));
+
+/* The child's living body i, or 0: bodies are numbered child by child. */
+pid_t chaos_body(uint32_t i);
+
 /* ---- what stands still (chaos_dump.c) ---- */
 
-void chaos_dump(const pid_t *pids, uint32_t bodies);
+void chaos_dump(bool with_children);
 
 #endif

@@ -105,6 +105,15 @@ static void pause_a_little(void)
 	usleep(200);
 }
 
+/* When told so: keep what was taken until further notice, which may be SIGKILL. */
+static void hold(void)
+{
+	while (prk_load32_acq(&chaos->holder) == own_child + 1) {
+		at(CHAOS_HOLDING);
+		usleep(100);
+	}
+}
+
 /* ---- the account and its counter ---- */
 
 /* After the lock was taken with that result. */
@@ -154,6 +163,7 @@ static enum next balance_step(void)
 	CHAOS_CHECK(r >= 0, "lock_acquire: %d", r);
 	enter(r);
 	move_amount();
+	hold();
 	if (dispensable() && once_in(50)) {
 		c->a++;
 		return LEAVE;
@@ -338,6 +348,7 @@ static enum next lease_step(enum chaos_queue queue, uint32_t count, int64_t dead
 	at(CHAOS_WORKING);
 	for (uint32_t i = 0; i < hand.count; i++)
 		hand.name[i] = chaos_taken(&view, queue, &hand.lease[i]);
+	hold();
 	for (uint32_t naps = 0; restless() && once_in(8) && naps < 3; naps++)
 		usleep(chaos_random(500));
 	if (dispensable() && once_in(50))

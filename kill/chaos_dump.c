@@ -11,11 +11,17 @@
 #include <string.h>
 
 static const char *const places[CHAOS_PLACES] = {
-	[CHAOS_STARTING] = "starting",	 [CHAOS_PAUSING] = "pausing",
-	[CHAOS_NUMBERING] = "numbering", [CHAOS_PUTTING] = "putting",
-	[CHAOS_TAKING] = "taking",	 [CHAOS_GETTING] = "getting",
-	[CHAOS_WORKING] = "working",	 [CHAOS_FINISHING] = "done",
-	[CHAOS_LOCKING] = "in the lock", [CHAOS_WAITING] = "in the condition",
+	[CHAOS_STARTING] = "starting",
+	[CHAOS_PAUSING] = "pausing",
+	[CHAOS_NUMBERING] = "numbering",
+	[CHAOS_PUTTING] = "putting",
+	[CHAOS_TAKING] = "taking",
+	[CHAOS_GETTING] = "getting",
+	[CHAOS_WORKING] = "working",
+	[CHAOS_HOLDING] = "holding",
+	[CHAOS_FINISHING] = "done",
+	[CHAOS_LOCKING] = "in the lock",
+	[CHAOS_WAITING] = "in the condition",
 };
 
 static void dump_lock(const char *name, const struct prusik_lock *lock)
@@ -98,7 +104,7 @@ static void dump_threads(pid_t pid)
 		closedir(dir);
 }
 
-void chaos_dump(const pid_t *pids, uint32_t bodies)
+void chaos_dump(bool with_children)
 {
 	printf("phase %u, calm %u, permits %u\n", chaos->phase, chaos->calm, chaos->permits);
 	dump_slots();
@@ -107,17 +113,18 @@ void chaos_dump(const pid_t *pids, uint32_t bodies)
 	dump_lock("the account's lock", &chaos->account.lock);
 	printf("  count %u, more %08x, less %08x\n", chaos->account.count, chaos->account.more.word,
 	       chaos->account.less.word);
-	for (uint32_t i = 0; i < bodies; i++) {
-		if (pids[i] == 0)
+	for (uint32_t i = 0; with_children && i < CHAOS_BODIES_MAX; i++) {
+		pid_t pid = chaos_body(i);
+		if (pid == 0)
 			continue;
-		printf("body %u, pid %d\n", i, pids[i]);
+		printf("body %u, pid %d\n", i, pid);
 		for (uint32_t t = 0; t < CHAOS_THREADS; t++) {
 			const struct chaos_seat *seat = &chaos->seat[i][t];
 			if (seat->tid)
 				printf("  seat %u: thread %u, step %lu, %s\n", t, seat->tid,
 				       seat->steps, places[seat->place % CHAOS_PLACES]);
 		}
-		dump_threads(pids[i]);
+		dump_threads(pid);
 	}
 	fflush(stdout);
 }

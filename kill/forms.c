@@ -81,14 +81,14 @@ static void set_up(const struct kill_case *c)
 	memset(run->note, 0, sizeof run->note);
 	memset(run->lease, 0, sizeof run->lease);
 	run->phase = KILL_PREPARES;
-	run->victim_id = run->finished = run->everybody_died = run->go = 0;
+	run->victim_id = run->second_id = run->finished = run->everybody_died = run->go = 0;
 	if (c->setup)
 		c->setup(run->object[0]);
 }
 
 static bool start(const struct kill_case *c, struct kill_victim *v)
 {
-	if (!kill_victim_start(v))
+	if (!kill_claim(kill_victim_start(v), "the victim comes to its operation"))
 		return false;
 	if (c->ready)
 		c->ready(kill_run->object[0]);
@@ -273,14 +273,19 @@ static uint32_t first_point(const struct kill_case *c, enum kill_form form, uint
 	return h % stride;
 }
 
+static int64_t end_of(const struct kill_options *o)
+{
+	return o->limit ? prusik_in_ns(o->limit) : PRUSIK_FOREVER;
+}
+
 static void run_points(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
 		       struct kill_tally *t)
 {
 	bool last = false;
 
-	/* With a stride ever sparser: what makes an operation long is libc starting a thread. */
-	uint32_t sparser = o->stride > 1 ? 4 : UINT32_MAX;
-	int64_t end = o->limit ? prusik_in_ns(o->limit) : PRUSIK_FOREVER;
+	/* Ever sparser when in a hurry: what makes an operation long is libc starting a thread. */
+	uint32_t sparser = o->limit ? 4 : UINT32_MAX;
+	int64_t end = end_of(o);
 
 	for (uint32_t n = first_point(c, form, o->stride); !last && prusik_now() < end;
 	     n += o->stride + n / sparser)
@@ -439,6 +444,7 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 {
 	int first = kill_others();
 	struct kill_victim v = { 0 };
+	int64_t end = end_of(o);
 	enum kill_outcome r;
 
 	set_up(c);
@@ -454,7 +460,7 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 				r = double_at_copy(c, &number, t);
 			if (form == KILL_SNAPSHOT || r != KILL_FINE)
 				note(t, r, form, v.steps);
-			if (v.returned || ((o->stop || t->hung) && r != KILL_FINE))
+			if (v.returned || prusik_now() >= end || ((o->stop || t->hung) && r != KILL_FINE))
 				break;
 			r = go_one(c, &v);
 			if (r != KILL_FINE) {

@@ -10,8 +10,8 @@ struct kill_tally {
 };
 
 struct kill_options {
-	uint32_t stride; /* where a point costs a process: so far apart, wider farther in; 1 = all */
-	int64_t limit; /* ns after which such a form of a case ends early; 0: none */
+	uint32_t stride; /* where a point costs a process: so far apart; 1 = all of them */
+	int64_t limit; /* in ns, or 0: such a form ends early, and gets sparser farther in */
 	bool stop; /* at the first failure */
 };
 

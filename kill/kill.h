@@ -37,7 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KILL_LIMIT INT64_C(5000000000)
+#define KILL_LIMIT INT64_C(10000000000)
 #define KILL_OBJECT_MAX ((size_t)128 << 10)
 #define KILL_OTHERS_MAX 16
 
@@ -60,6 +60,7 @@ enum kill_form {
 #define KILL_OWN_DOMAIN 8u /* each point has a domain of its own, not yet made */
 #define KILL_NO_SNAPSHOT 16u /* what the operation changes does not lie in the object */
 #define KILL_NO_ALL 32u /* everybody dead at once is not a state that check can judge */
+#define KILL_FREEZE 128u /* warm, and its sentinel is held still: it alone can bury */
 #define KILL_NO_RESUME 64u /* a victim that lives on may leave the others waiting, rightly */
 
 typedef void kill_fn(void *object);
@@ -152,6 +153,9 @@ extern const struct kill_table kill_semaphore_table;
 extern const struct kill_table kill_life_table;
 extern const struct kill_table kill_queue_table;
 extern const struct kill_table kill_arena_table;
+extern const struct kill_table kill_rlock_table;
+extern const struct kill_table kill_rwlock_table;
+extern const struct kill_table kill_barrier_table;
 
 #define KILL_TABLE(array) { (array), sizeof(array) / sizeof(array)[0] }
 

@@ -31,6 +31,14 @@ static void sweep(void *object)
 	prk_sweep();
 }
 
+static void bury(void *object)
+{
+	struct prk_slot *slot = prk_slot_of(kill_run->note[1]);
+
+	(void)object;
+	prk_bury(slot, slot->tag);
+}
+
 static void start_sentinel(void *object)
 {
 	(void)object;
@@ -63,6 +71,7 @@ static void acquire(void *object)
 static bool owner(void *object)
 {
 	acquire(object);
+	kill_run->note[1] = prk_self()->id;
 	kill_await_go(UINT32_MAX);
 	return true;
 }
@@ -113,6 +122,11 @@ static void owner_dies(void *object, int times)
 	(void)object;
 	if (times == 0)
 		kill_now((int)kill_run->note[0]);
+}
+
+static void owner_dies_now(void *object)
+{
+	owner_dies(object, 0);
 }
 
 static void a_waiter(void *object)
@@ -184,8 +198,9 @@ static bool domain_usable(void *object)
 	prk_sweep();
 	prk_sweep();
 	/* Every slot that the file is said to have can be touched. */
-	prk_load32_acq(&prk_life->slot[prk_life->top - 1].life);
+	uint32_t last = prk_load32_acq(&prk_life->slot[prk_life->top - 1].life);
 	return kill_claim(occupied() == 1, "nobody else takes part") &&
+	       kill_claim(last == 0, "the table is as long as it says") &&
 	       kill_claim(nothing_else_left(), "the directory holds the table alone");
 }
 
@@ -223,6 +238,10 @@ static const struct kill_case life_cases[] = {
 	  .prepare = acquire, .ready = a_waiter, .victim = leave },
 	{ CASE("sweep", "a dead one not buried yet"), .is = KILL_NO_SNAPSHOT, .setup = a_dead_owner,
 	  .victim = sweep },
+	{ CASE("bury", "an owner, one waits"), .is = KILL_NO_SNAPSHOT | KILL_FREEZE | KILL_NO_RESUME,
+	  .setup = an_owner_and_a_waiter, .ready = owner_dies_now, .victim = bury },
+	{ CASE("bury", "an owner, two wait"), .is = KILL_NO_SNAPSHOT | KILL_FREEZE | KILL_NO_RESUME,
+	  .setup = an_owner_and_two_waiters, .ready = owner_dies_now, .victim = bury },
 	{ CASE("start sentinel", "others wait"), .is = KILL_NO_SNAPSHOT, .setup = an_owner_and_a_waiter,
 	  .victim = start_sentinel, .unblock = owner_dies },
 	{ CASE("sentinel", "buries an owner, one waits"), .is = KILL_NO_SNAPSHOT | KILL_SENTINEL,

@@ -23,7 +23,7 @@
 
 /* What --quick leaves out, and how long a form of a case may take even so. */
 #define QUICK_STRIDE 61
-#define QUICK_LIMIT INT64_C(500000000)
+#define QUICK_LIMIT INT64_C(100000000)
 
 struct kill_run *kill_run;
 const struct kill_case *kill_now_case;
@@ -36,6 +36,9 @@ static const struct kill_table *const tables[] = {
 	&kill_once_table,
 	&kill_queue_table,
 	&kill_semaphore_table,
+	&kill_rlock_table,
+	&kill_rwlock_table,
+	&kill_barrier_table,
 };
 
 static struct {

@@ -35,7 +35,7 @@ int64_t kill_clock(void)
 
 void kill_rest(unsigned int round)
 {
-	if (round < 64)
+	if (round < 16)
 		sched_yield();
 	else
 		nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
@@ -229,7 +229,13 @@ void kill_others_at_once(void)
 
 static enum kill_outcome verdict(int status)
 {
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? KILL_FINE : KILL_BROKEN;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return KILL_FINE;
+	if (WIFSIGNALED(status))
+		printf("        a process ended by signal %d\n", WTERMSIG(status));
+	else
+		printf("        a process was not content\n");
+	return KILL_BROKEN;
 }
 
 static enum kill_outcome await(struct other *o)

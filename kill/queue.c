@@ -175,7 +175,7 @@ static bool take_and_stay(void *object)
 	return r == 0 && prusik_queue_done(queue_at(object), &lease) == 0;
 }
 
-/* In the engine's process. They hold nothing that the victim needs, but it may hold what they need. */
+/* In the engine's process. What they need may be held by the paused victim. */
 static void one_out_one_in(void *object)
 {
 	(void)object;
@@ -305,10 +305,10 @@ static void recover(void *object)
 
 /* ---- the cases ---- */
 
-#define CASE(operation_, state_, script_, ...)                                                          \
+#define CASE(operation_, state_, script_, ...)                                                    \
 	.noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,           \
-	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ }, .begin = queue_begin,                  \
-	.prepare = queue_victim_takes, .check = queue_check
+	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ },                     \
+	.begin = queue_begin, .prepare = queue_victim_takes, .check = queue_check
 
 /* Nothing that it does not do itself is about to happen in the queue. */
 #define ALONE .setup = queue_setup, .recover = recover, .beside = one_out_one_in
@@ -354,25 +354,27 @@ static const struct kill_case queue_cases[] = {
 	{ CASE("get", "empty, one waits behind it", "", .takes_out = 1), WAITING, .setup = queue_setup,
 	  .victim = get_waiting, .unblock = one_behind_and_two_in },
 
-	{ CASE("take", "one", "+1"), ALONE, .victim = take },
-	{ CASE("take", "full", "+6"), ALONE, .victim = take },
-	{ CASE("take", "wrapped around", "+6-6+4"), ALONE, .victim = take },
-	{ CASE("take", "leased", "+4a2"), ALONE, .victim = take },
-	{ CASE("take", "leased by a dead one", "+4a3!a"), ALONE, .victim = take },
-	{ CASE("take", "all leased by a dead one", "+4a4!a"), ALONE, .victim = take },
-	{ CASE("take", "leased by the dead and the living", "+6a1b2c1d1!a!c"), ALONE, .victim = take },
-	{ CASE("take", "leased by the dead, out of order", "+6~3+2a2b1c2!a!c"), ALONE, .victim = take },
-	{ CASE("take_many", "full", "+6"), ALONE, .victim = take_many },
-	{ CASE("take_many", "leased by the dead and the living", "+6a2b1c2!a!c"), ALONE,
+	{ CASE("take", "one", "+1", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "full", "+6", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "wrapped around", "+6-6+4", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "leased", "+4a2", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "leased by a dead one", "+4a3!a", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "all leased by a dead one", "+4a4!a", .lent = 1), ALONE, .victim = take },
+	{ CASE("take", "leased by the dead and the living", "+6a1b2c1d1!a!c", .lent = 1), ALONE,
+	  .victim = take },
+	{ CASE("take", "leased by the dead, out of order", "+6~3+2a2b1c2!a!c", .lent = 1), ALONE,
+	  .victim = take },
+	{ CASE("take_many", "full", "+6", .lent = 3), ALONE, .victim = take_many },
+	{ CASE("take_many", "leased by the dead and the living", "+6a2b1c2!a!c", .lent = 3), ALONE,
 	  .victim = take_many },
-	{ CASE("take", "empty, an item beside", ""), WAITING, .setup = queue_setup,
+	{ CASE("take", "empty, an item beside", "", .lent = 1), WAITING, .setup = queue_setup,
 	  .victim = take_waiting, .unblock = one_in_at_last, .beside = one_in },
-	{ CASE("take", "empty, one waits behind it", ""), WAITING, .setup = queue_setup,
+	{ CASE("take", "empty, one waits behind it", "", .lent = 1), WAITING, .setup = queue_setup,
 	  .victim = take_waiting, .unblock = one_behind_and_one_in },
-	{ CASE("take", "empty, closed beside", "", .closes = 1), WAITING, .setup = queue_setup,
+	{ CASE("take", "empty, closed beside", "", .lent = 1, .closes = 1), WAITING, .setup = queue_setup,
 	  .victim = take_waiting, .unblock = a_close_at_last, .beside = a_close },
-	{ CASE("take", "all leased by one who dies", "+1"), WAITING, .setup = queue_with_a_taker_gone,
-	  .victim = take_waiting, .unblock = taker_dies_at_last, .beside = taker_dies },
+	{ CASE("take", "all leased by one who dies", "+1", .lent = 2), WAITING,
+	  .setup = queue_with_a_taker_gone, .victim = take_waiting, .unblock = taker_dies_at_last, .beside = taker_dies },
 
 	{ CASE("done", "its own", "+4", .victim_takes = 1, .done = { 1 }), ALONE, .victim = done },
 	{ CASE("done", "its own, full", "+6", .victim_takes = 2, .done = { 2 }), ALONE, .victim = done },

@@ -407,13 +407,26 @@ static uint32_t rank(uint64_t value)
 	return value >= QUEUE_BESIDE_ADDS ? ITEMS_MAX : (uint32_t)value;
 }
 
+/* Attempts count hand-outs: of the start state, by the victim, and by who recovered and died. */
+static void check_attempts(struct account *a)
+{
+	const struct queue_plan *p = plan();
+	uint32_t more = 0, allowed = p->victim_takes + p->lent + p->takes_out + (kill_run->second_id != 0);
+
+	for (const struct actor *one = state.actor; one < state.actor + ACTORS; one++)
+		allowed += one->dead ? one->count : 0;
+	for (uint32_t i = 0; i < a->length; i++) {
+		must(a, !taker_of(a->drained[i]) || a->attempt[i] > 1, "an item that came back says so");
+		more += a->attempt[i] - 1;
+	}
+	must(a, more <= allowed, "no attempt is counted that was none");
+}
+
 static void check_order(struct account *a)
 {
 	uint32_t last = 0;
 
 	for (uint32_t i = 0; i < a->length; i++) {
-		const struct actor *taker = taker_of(a->drained[i]);
-		must(a, !taker || a->attempt[i] > 1, "an item that came back says so");
 		uint32_t r = rank(a->drained[i]);
 		if (r == ITEMS_MAX)
 			continue; /* put beside: before or after the victim's */
@@ -473,6 +486,7 @@ bool queue_check(void *object)
 	count_line(&a);
 	count_changes(&a);
 	check_order(&a);
+	check_attempts(&a);
 	must(&a, !closed || plan()->closes, "it is closed only by closing");
 	must(&a, closed || !plan()->closes || !kill_run->finished, "it is closed when close has returned");
 	if (!closed)

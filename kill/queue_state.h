@@ -34,6 +34,7 @@
 struct queue_plan {
 	const char *script;
 	uint32_t victim_takes; /* before it begins */
+	uint32_t lent; /* leases it may have at its death, these apart; of others who die, too */
 	uint32_t takes_out; /* items from the front, at most, and exactly if it finishes */
 	uint32_t adds; /* items at most; exactly if it finishes */
 	uint64_t done[3]; /* values whose leases it gives back, in this order; 0 = none */

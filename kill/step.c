@@ -54,7 +54,7 @@ static _Noreturn void be_victim(void)
 
 	if (!(c->is & KILL_UNJOINED) && prk_joined() < 0)
 		_exit(2);
-	if (c->is & (KILL_WARM | KILL_SENTINEL))
+	if (c->is & (KILL_WARM | KILL_SENTINEL | KILL_FREEZE))
 		warm_up();
 	if (c->prepare)
 		c->prepare(object);
@@ -109,22 +109,35 @@ static pid_t second_thread(pid_t pid)
 	return found;
 }
 
+/* Stop the process's second thread, which sleeps. Its number, or 0. */
+static pid_t catch_second_thread(pid_t pid)
+{
+	pid_t tid = second_thread(pid);
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_EXITKILL) < 0 ||
+	    ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 || waitpid(tid, &status, __WALL) != tid ||
+	    !WIFSTOPPED(status))
+		return 0;
+	return tid;
+}
+
 /* The sentinel is caught in its sleep; unblock gives it something to do. */
 static bool catch_sentinel(struct kill_victim *v)
 {
-	int status;
-
 	while (prk_load32_acq(v->phase) != KILL_RUNS)
 		kill_rest(0);
 	if (!all_sleep(v->pid, 0))
 		return false;
-	v->tid = second_thread(v->pid);
-	if (ptrace(PTRACE_SEIZE, v->tid, NULL, PTRACE_O_EXITKILL) < 0 ||
-	    ptrace(PTRACE_INTERRUPT, v->tid, NULL, NULL) < 0 ||
-	    waitpid(v->tid, &status, __WALL) != v->tid || !WIFSTOPPED(status))
-		return false;
-	v->stopped = true;
-	return true;
+	v->tid = catch_second_thread(v->pid);
+	v->stopped = v->tid != 0;
+	return v->stopped;
+}
+
+static bool freeze_sentinel(struct kill_victim *v)
+{
+	v->frozen = catch_second_thread(v->pid);
+	return v->frozen != 0;
 }
 
 /* Up to the store that says the operation begins. */
@@ -145,7 +158,11 @@ bool kill_victim_start(struct kill_victim *v)
 		be_victim();
 	if (kill_now_case->is & KILL_SENTINEL)
 		return catch_sentinel(v);
-	return stopped_first(v) && all_sleep(v->pid, v->pid) && step_in(v);
+	if (!stopped_first(v) || !all_sleep(v->pid, v->pid))
+		return false;
+	if ((kill_now_case->is & KILL_FREEZE) && !freeze_sentinel(v))
+		return false;
+	return step_in(v);
 }
 
 bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object)
@@ -167,8 +184,10 @@ bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object
 static enum kill_step after_stop(struct kill_victim *v, int status)
 {
 	v->stopped = WIFSTOPPED(status);
-	if (!v->stopped || WSTOPSIG(status) != SIGTRAP)
+	if (!v->stopped || WSTOPSIG(status) != SIGTRAP) {
+		printf("        instead of stepping: wait status %x\n", (unsigned int)status);
 		return KILL_GONE;
+	}
 	v->steps++;
 	v->returned = prk_load32_acq(v->phase) == KILL_ENDED;
 	return v->returned ? KILL_RETURNED : KILL_STEPPED;
@@ -241,17 +260,23 @@ enum kill_step kill_step_on(struct kill_victim *v)
 
 /* ---- ending ---- */
 
+static void reap(pid_t tid)
+{
+	while (waitpid(tid, NULL, __WALL) == tid)
+		;
+}
+
 void kill_victim_kill(struct kill_victim *v)
 {
 	if (v->pid == 0)
 		return;
 	kill(v->pid, SIGKILL);
-	/* A traced thread that is not the first has to be waited for by itself, and first. */
+	/* A traced thread that is not the first has to be waited for by itself, and before it. */
 	if (v->tid && v->tid != v->pid)
-		while (waitpid(v->tid, NULL, __WALL) == v->tid)
-			;
-	while (waitpid(v->pid, NULL, __WALL) == v->pid)
-		;
+		reap(v->tid);
+	if (v->frozen)
+		reap(v->frozen);
+	reap(v->pid);
 	v->pid = 0;
 }
 

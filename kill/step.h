@@ -14,6 +14,7 @@ enum kill_step {
 
 struct kill_victim {
 	pid_t pid, tid;
+	pid_t frozen; /* its sentinel, held still; 0 = none */
 	uint32_t steps; /* of the operation that are done */
 	int slept;
 	bool returned;

@@ -364,14 +364,14 @@ static int many(void *shared, int index)
 	struct box *box = shared;
 
 	(void)index;
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 20; i++)
 		PARTY_CHECK(prusik_barrier_wait(&box->barrier, NULL, NULL, PRUSIK_FOREVER) >= 0);
 	return 0;
 }
 
 static int enough(void *arg)
 {
-	return ++((struct box *)arg)->actions < 150 ? 0 : -EIO;
+	return ++((struct box *)arg)->actions < 60 ? 0 : -EIO;
 }
 
 static int until_broken(void *shared, int index)
@@ -394,7 +394,7 @@ static void many_more_than_parties(enum party_kind kind)
 
 	party_run(kind, 60, until_broken, box);
 	ck_assert_int_eq(prusik_barrier_waiting(&box->barrier), 0);
-	ck_assert_int_eq(box->actions, 150);
+	ck_assert_int_eq(box->actions, 60);
 }
 BOTH(many_more_than_parties)
 

@@ -464,7 +464,7 @@ static int hog(void *shared, int index)
 	(void)index;
 	while (!party_word(&box->end)) {
 		PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
-		box->count++;
+		prk_store64_rlx((uint64_t *)&box->count, (uint64_t)box->count + 1);
 		for (int i = 0; i < 100; i++)
 			prk_pause();
 		PARTY_CHECK(prusik_lock_release(&box->lock) == 0);

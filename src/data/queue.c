@@ -294,12 +294,12 @@ static int64_t ready_or_why(struct prusik_queue *q)
 	uint32_t end = closed(q), epoch = prk_epoch();
 	bool others = false;
 
-	if (discarded(q))
-		return -EPIPE;
 	if (b->epoch_seen != epoch || ready(q) == 0 || prk_queue_oldest_died(q)) {
 		prk_queue_return_dead(q, &others);
 		b->epoch_seen = epoch;
 	}
+	if (discarded(q))
+		return -EPIPE; /* the dead's leases with it */
 	uint32_t n = ready(q);
 	return n == 0 && end && !others ? -EPIPE : (int64_t)n;
 }

@@ -76,6 +76,7 @@ static void end_round(struct prusik_barrier *barrier, bool full, uint32_t broken
 	uint32_t word = prk_load32_rlx(&barrier->word);
 	uint32_t bit = UINT32_C(1) << (word >> 1) % REMEMBERED;
 	uint32_t others = prk_load32_rlx(&barrier->full) & ~bit;
+	bool anybody = count(barrier, word) > 0;
 
 	if (!full)
 		prk_store32_rlx(&barrier->broken, word & ~BROKEN);
@@ -83,7 +84,8 @@ static void end_round(struct prusik_barrier *barrier, bool full, uint32_t broken
 	prk_store32_rel(&barrier->full, full ? others | bit : others);
 	/* E, rel [barrier.word]: publishes what each did before it arrived */
 	prk_store32_rel(&barrier->word, ((word & ~BROKEN) + ONE_ROUND) | broken);
-	prk_wake(&barrier->word, INT_MAX);
+	if (anybody)
+		prk_wake(&barrier->word, INT_MAX);
 }
 
 static void enter(struct prusik_barrier *barrier)
