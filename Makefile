@@ -40,6 +40,11 @@ kill:
 	@$(MAKE) --no-print-directory configured
 	@meson test -C $(B) --suite kill --print-errorlogs $(ARGS)
 
+# Take one protocol line out at a time: does the kill matrix notice?
+mutants:
+	@$(SETUP) core test
+	@CC=$(CC_NAME) tools/mutants $(ARGS)
+
 # Arguments for the harness: make bench ARGS='--quick queue'
 bench:
 	@$(SETUP) core bench
@@ -66,4 +71,4 @@ clean:
 where:
 	@echo $(B)
 
-.PHONY: build run test check kill bench configured format format-check install clean where
+.PHONY: build run test check kill mutants bench configured format format-check install clean where

@@ -425,8 +425,6 @@ static enum kill_outcome double_at_copy(const struct kill_case *c, int *probe_nu
 {
 	struct kill_victim second;
 
-	if (!new_image(c, t->points == 0))
-		return KILL_FINE;
 	memcpy(kill_run->object[1], kill_run->object[0], c->size);
 	struct pretence p = play_dead(kill_run->victim_id);
 	bool begun = kill_recoverer_start(&second, c->recover, kill_run->object[1]);
@@ -439,9 +437,19 @@ static enum kill_outcome double_at_copy(const struct kill_case *c, int *probe_nu
 	return r;
 }
 
+/* With a stride, images ever farther apart, for each costs a recovery: 0, 1, 2, 4, 7, 11, 17... */
+static bool due(const struct kill_options *o, int64_t end, uint32_t *images, uint32_t *next)
+{
+	if ((*images)++ < *next || prusik_now() >= end)
+		return false;
+	*next += 1 + (o->stride > 1 ? *next / 2 : 0);
+	return true;
+}
+
 static void run_pass(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
 		     struct kill_tally *t)
 {
+	uint32_t images = 0, next = 0;
 	int first = kill_others();
 	struct kill_victim v = { 0 };
 	int64_t end = end_of(o);
@@ -454,9 +462,10 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 	else
 		for (;;) {
 			kill_run->finished = v.returned;
+			r = KILL_FINE;
 			if (form == KILL_SNAPSHOT)
 				r = look_at_copy(c, &number);
-			else
+			else if (new_image(c, images == 0) && due(o, end, &images, &next))
 				r = double_at_copy(c, &number, t);
 			if (form == KILL_SNAPSHOT || r != KILL_FINE)
 				note(t, r, form, v.steps);

@@ -39,6 +39,7 @@
 
 #define KILL_LIMIT INT64_C(10000000000)
 #define KILL_OBJECT_MAX ((size_t)128 << 10)
+#define KILL_IMAGE_MAX ((size_t)256 << 10)
 #define KILL_OTHERS_MAX 16
 
 enum kill_form {
@@ -106,7 +107,7 @@ struct kill_run {
 	uint32_t note[16]; /* for cases; zeroed at each point */
 	struct prusik_lease lease[16]; /* the same */
 	struct prusik_lease kept[16]; /* leases of those who stay for the whole case */
-	_Alignas(64) char image[KILL_OBJECT_MAX]; /* kept for the whole case */
+	_Alignas(64) char image[KILL_IMAGE_MAX]; /* kept for the whole case */
 	_Alignas(64) char object[3][KILL_OBJECT_MAX]; /* the object, its copy, a copy of the copy */
 };
 
@@ -156,6 +157,8 @@ extern const struct kill_table kill_arena_table;
 extern const struct kill_table kill_rlock_table;
 extern const struct kill_table kill_rwlock_table;
 extern const struct kill_table kill_barrier_table;
+extern const struct kill_table kill_arena_queue_table;
+extern const struct kill_table kill_arena_name_table;
 
 #define KILL_TABLE(array) { (array), sizeof(array) / sizeof(array)[0] }
 

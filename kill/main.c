@@ -31,6 +31,9 @@ const struct kill_case *kill_now_case;
 static const struct kill_table *const tables[] = {
 	&kill_life_table,
 	&kill_lock_table,
+	&kill_arena_table,
+	&kill_arena_queue_table,
+	&kill_arena_name_table,
 	&kill_condition_table,
 	&kill_event_table,
 	&kill_once_table,

@@ -260,11 +260,18 @@ static int claim_any(struct robust_list_head *head, uint32_t tid, uint32_t *ret_
 	}
 }
 
+/* Asked once in a process's life: it cannot move to another. */
 static uint64_t pid_namespace(void)
 {
+	struct prk_process *process = prk_process_here();
+	uint64_t known = prk_load64_rlx(&process->pid_namespace);
 	struct stat st;
 
-	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+	if (known == 0 && stat("/proc/self/ns/pid", &st) == 0) {
+		known = st.st_ino;
+		prk_store64_rlx(&process->pid_namespace, known);
+	}
+	return known;
 }
 
 /* A0 to A4. */

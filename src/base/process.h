@@ -20,6 +20,7 @@ struct prk_process {
 	uint32_t spin;
 	uint32_t sentinel; /* enum prk_sentinel_state */
 	uint32_t sentinel_id; /* 0 while none watches */
+	uint64_t pid_namespace; /* 0: not asked yet */
 	struct prk_self *free_selves;
 	uint32_t shared_count;
 	struct prk_range shared[PRK_SHARED_MAX]; /* mappings known to be shared (ghost.c) */

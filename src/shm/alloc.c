@@ -16,7 +16,7 @@
  * Zeros. A block reads as zeros when it is handed out. What was never written is
  * zero already (arena_shm.fresh). The rest is zeroed when it is allocated, not when
  * it is freed: a kill then leaves nothing to remember, for the block is still free.
- * This happens under the lock up to ZERO_LOCKED bytes, some microseconds. For a
+ * This happens under the lock up to PRK_ARENA_ZERO_LOCKED bytes. For a
  * longer block the lock is given up meanwhile: the block is first claimed, a
  * transaction of its own that records who does this. It belongs to no link then,
  * but to a living thread; should that die, the next holder of the lock frees it.
@@ -28,7 +28,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define ZERO_LOCKED (UINT64_C(64) << 10)
 /* How many blocks of its own class a request looks at first. */
 #define LOOKS 8u
 
@@ -488,7 +487,7 @@ int prusik_arena_alloc(struct prusik_arena *arena, uint64_t size, uint64_t *link
 	if (r < 0)
 		return prk_arena_unlock(arena, r);
 	struct prk_claim *claim = claim_of(arena, 0);
-	if (claim && dirty_end(arena, offset, need) - offset > ZERO_LOCKED)
+	if (claim && dirty_end(arena, offset, need) - offset > arena->zero_locked)
 		return alloc_long(arena, claim, offset, need, link);
 	return prk_arena_unlock(arena, block_take_for(arena, offset, need, link));
 }

@@ -168,6 +168,7 @@ static int map_segment(int fd, uint64_t size, struct prusik_arena *arena)
 	arena->shm = shm;
 	arena->size = size;
 	arena->end = PRK_ARENA_FIRST + (size - PRK_ARENA_FIRST) / PRK_GRANULE * PRK_GRANULE;
+	arena->zero_locked = PRK_ARENA_ZERO_LOCKED;
 	return 0;
 }
 

@@ -30,6 +30,9 @@
 #define PRK_CLASS_STEPS_LOG2 3u
 #define PRK_CLASSES 320u
 
+/* The most that is zeroed under the lock: some microseconds. */
+#define PRK_ARENA_ZERO_LOCKED (UINT64_C(64) << 10)
+
 #define PRK_ROOTS_MAX 64u
 #define PRK_CLAIMS_MAX 16u
 
@@ -149,6 +152,7 @@ struct prusik_arena {
 	struct prk_arena_shm *shm;
 	uint64_t size; /* as validated; the copy in the segment is not read again */
 	uint64_t end; /* where the last block ends */
+	uint64_t zero_locked; /* PRK_ARENA_ZERO_LOCKED; the kill matrix makes do with less */
 };
 
 /* Where the first block begins. */
