@@ -60,6 +60,11 @@ struct bench_workload {
 
 /* The tables, each ending with a NULL name. */
 extern const struct bench_workload bench_lock[];
+extern const struct bench_workload bench_event[];
+extern const struct bench_workload bench_semaphore[];
+extern const struct bench_workload bench_rlock[];
+extern const struct bench_workload bench_rwlock[];
+extern const struct bench_workload bench_barrier[];
 extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];
 extern const struct bench_workload bench_queue[];

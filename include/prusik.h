@@ -9,10 +9,18 @@
 #define PRUSIK_H
 
 #include <prusik/arena.h>
+#include <prusik/barrier.h>
+#include <prusik/cancel.h>
 #include <prusik/common.h>
 #include <prusik/condition.h>
+#include <prusik/event.h>
 #include <prusik/lock.h>
+#include <prusik/once.h>
 #include <prusik/process.h>
 #include <prusik/queue.h>
+#include <prusik/rlock.h>
+#include <prusik/rwlock.h>
+#include <prusik/semaphore.h>
+#include <prusik/thread.h>
 
 #endif

@@ -148,9 +148,15 @@ struct kill_table {
 
 extern const struct kill_table kill_lock_table;
 extern const struct kill_table kill_condition_table;
+extern const struct kill_table kill_event_table;
+extern const struct kill_table kill_once_table;
+extern const struct kill_table kill_semaphore_table;
 extern const struct kill_table kill_life_table;
 extern const struct kill_table kill_queue_table;
 extern const struct kill_table kill_arena_table;
+extern const struct kill_table kill_rlock_table;
+extern const struct kill_table kill_rwlock_table;
+extern const struct kill_table kill_barrier_table;
 extern const struct kill_table kill_arena_queue_table;
 extern const struct kill_table kill_arena_name_table;
 

@@ -3,10 +3,12 @@
 #include "kill.h"
 
 #include "base/sentinel.h"
+#include "base/wait.h"
 #include "sync/lock.h"
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 /* What two locks protect: nobody but the holder is inside. */
 struct box {
@@ -150,6 +152,16 @@ static void give_up(void *object)
 		went_in(r, &box->inside_a);
 }
 
+/* Time enough to be passed over before. */
+static void give_up_later(void *object)
+{
+	struct box *box = object;
+	int r = prusik_lock_acquire(&box->a, prusik_in_ms(15));
+
+	if (r >= 0)
+		went_in(r, &box->inside_a);
+}
+
 static void hold(void *object)
 {
 	struct box *box = object;
@@ -251,7 +263,73 @@ static void a_waiter(void *object)
 	kill_asleep(waiter_a, KILL_FINISHES);
 }
 
+/* As if the lock had been freed and taken again by another, more than 1 ms after they came. */
+static void pass_over(struct box *box, int sleepers)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+	prk_wake(&box->a.word, sleepers);
+}
 
+/* The first time it is passed over, so it is promised the lock; then it is freed. */
+static void it_is_passed_over_first(void *object, int times)
+{
+	if (times == 0)
+		pass_over(object, 1);
+	if (times == 1)
+		kill_asleep(waiter_a, KILL_FINISHES);
+	if (times > 0)
+		kill_go();
+}
+
+static void it_is_passed_over_first_the_owner_dies(void *object, int times)
+{
+	if (times == 0)
+		pass_over(object, 1);
+	if (times == 1)
+		owner_is_killed_with_one_behind(object, 0);
+}
+
+/* Should it not have come so far as to sleep twice. */
+static void owner_lets_go_now(void *object)
+{
+	(void)object;
+	kill_go();
+}
+
+static void it_is_passed_over(void *object, int times)
+{
+	if (times == 0)
+		pass_over(object, 1);
+}
+
+/* One of two sleepers is promised the lock. */
+static void a_waiter_passed_over(void *object)
+{
+	int first = kill_asleep(waiter_a, KILL_FINISHES);
+
+	a_waiter(object);
+	pass_over(object, 1);
+	kill_settle(first);
+}
+
+static void a_dead_one_passed_over(void *object)
+{
+	int dead = kill_asleep(waiter_a, KILL_STAYS);
+
+	pass_over(object, 1);
+	kill_settle(dead);
+	kill_now(dead);
+	a_waiter(object);
+}
+
+/* The lock is free, and promised to a dead one. */
+static void a_dead_promise(void *object)
+{
+	struct box *box = object;
+
+	box->a.word = UINT32_C(0xc0000000);
+	box->a.next = PRK_ID_MASK;
+}
 
 static void two_waiters(void *object)
 {
@@ -321,6 +399,22 @@ static const struct kill_case lock_cases[] = {
 	{ CASE("acquire until", "held beyond the deadline"),
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = a_staying_owner,
 	  .victim = give_up, .unblock = nothing, .killed = owner_dies_beside },
+	{ CASE("visit", "held, it is passed over, one behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
+	  .setup = an_owner, .victim = visit, .unblock = it_is_passed_over_first,
+	  .killed = owner_lets_go_now },
+	{ CASE("visit", "held, it is passed over, the owner dies"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
+	  .setup = a_staying_owner, .victim = visit, .unblock = it_is_passed_over_first_the_owner_dies,
+	  .killed = owner_dies_beside },
+	{ CASE("acquire until", "held beyond the deadline, it is passed over"),
+	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = an_owner,
+	  .victim = give_up_later, .unblock = it_is_passed_over, .killed = owner_lets_go_now },
+	{ CASE("visit", "promised to a dead one"), .setup = a_dead_promise, .victim = visit,
+	  .beside = a_waiter },
+	{ CASE("try", "promised to a dead one"), .setup = a_dead_promise, .victim = try },
+	{ CASE("release", "one of two was passed over"), .is = KILL_NO_SNAPSHOT, .prepare = hold, .ready = a_waiter_passed_over,
+	  .victim = release },
+	{ CASE("release", "one was passed over and died, one waits"), .prepare = hold,
+	  .ready = a_dead_one_passed_over, .victim = release },
 	{ CASE("release", "nobody waits"), .prepare = hold, .victim = release, .beside = a_waiter },
 	{ CASE("release", "one waits"), .prepare = hold, .ready = a_waiter, .victim = release },
 	{ CASE("release", "two wait"), .prepare = hold, .ready = two_waiters, .victim = release },

@@ -35,7 +35,13 @@ static const struct kill_table *const tables[] = {
 	&kill_arena_queue_table,
 	&kill_arena_name_table,
 	&kill_condition_table,
+	&kill_event_table,
+	&kill_once_table,
 	&kill_queue_table,
+	&kill_semaphore_table,
+	&kill_rlock_table,
+	&kill_rwlock_table,
+	&kill_barrier_table,
 };
 
 static struct {

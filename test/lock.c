@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "party.h"
 
+#include "base/wait.h"
+
 #include <errno.h>
+#include <prusik/cancel.h>
 #include <prusik/lock.h>
+
+#define PROMISED UINT32_C(0x40000000)
 
 struct box {
 	struct prusik_lock lock, other;
+	struct prusik_cancel stop;
 	long count;
+	long most;
+	int end;
 	long pair[2];
 	int step, result;
 };
@@ -289,3 +297,207 @@ TEST(signals_do_not_end_the_wait)
 	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
 	ck_assert_int_eq(party_join(p), 0);
 }
+
+/* ---- fairness ---- */
+
+static uint32_t word_of(const struct box *box)
+{
+	return prk_load32_acq(&box->lock.word);
+}
+
+/*
+ * The caller holds the lock, and others sleep for it: wake one of them, as if the lock
+ * had been freed and taken again meanwhile, until one is promised the lock.
+ */
+static void pass_over(struct box *box)
+{
+	for (int i = 0; i < 1000 && !(word_of(box) & PROMISED); i++) {
+		prk_wake(&box->lock.word, 1);
+		pause_ms(2);
+	}
+}
+
+static int wait_with(struct box *box, int64_t deadline, int expected)
+{
+	party_say(&box->step, 1);
+	int r = prusik_lock_acquire(&box->lock, deadline);
+	PARTY_CHECK(r == expected);
+	if (r >= 0)
+		party_say(&box->result, 7);
+	return r >= 0 ? prusik_lock_release(&box->lock) : 0;
+}
+
+static int wait_forever(void *shared, int index)
+{
+	return wait_with(shared, PRUSIK_FOREVER, index);
+}
+
+static int wait_until(void *shared, int index)
+{
+	return wait_with(shared, prusik_in_ms(index), -ETIMEDOUT);
+}
+
+static int wait_heeding(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	prusik_cancel_use(&box->stop);
+	return wait_with(box, PRUSIK_FOREVER, -ECANCELED);
+}
+
+static struct party *start_waiter(enum party_kind kind, struct box *box, party_fn *function, int index)
+{
+	ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER), 0);
+	struct party *p = party_start(kind, function, box, index);
+	party_await(&box->step, 1);
+	pause_ms(20);
+	return p;
+}
+
+/* Who has waited, and was passed over, gets it; who comes now does not. */
+static void promised_to_one_who_was_passed_over(enum party_kind kind)
+{
+	struct box *box = party_memory(kind, sizeof *box);
+	struct party *p = start_waiter(kind, box, wait_forever, 0);
+
+	pass_over(box);
+	ck_assert_uint_ne(word_of(box) & PROMISED, 0);
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+	int r = prusik_lock_acquire(&box->lock, PRUSIK_NOW);
+	ck_assert(r == -ETIMEDOUT || party_word(&box->result) == 7);
+	if (r < 0)
+		ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER), 0);
+	ck_assert_int_eq(party_word(&box->result), 7);
+	ck_assert_int_eq(party_join(p), 0);
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+	ck_assert_uint_eq(box->lock.next, 0);
+	ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_NOW), 0);
+}
+BOTH(promised_to_one_who_was_passed_over)
+
+static void promised_to_one_who_gives_up(enum party_kind kind)
+{
+	struct box *box = party_memory(kind, sizeof *box);
+	struct party *p = start_waiter(kind, box, wait_until, 500);
+
+	pass_over(box);
+	ck_assert_uint_ne(word_of(box) & PROMISED, 0);
+	ck_assert_int_eq(party_join(p), 0);
+	ck_assert_uint_eq(word_of(box) & PROMISED, 0);
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+	p = start_waiter(kind, box, wait_heeding, 0);
+	pass_over(box);
+	ck_assert_uint_ne(word_of(box) & PROMISED, 0);
+	ck_assert_int_eq(prusik_cancel_set(&box->stop), 0);
+	ck_assert_int_eq(party_join(p), 0);
+	ck_assert_uint_eq(box->lock.next, 0);
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+	ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_NOW), 0);
+}
+BOTH(promised_to_one_who_gives_up)
+
+/* The promise is void: for one who only tries, and for one who sleeps behind it. */
+TEST(promised_to_one_who_is_killed)
+{
+	struct box *box = party_memory(PROCESSES, sizeof *box);
+	struct party *dead = start_waiter(PROCESSES, box, wait_forever, 0);
+
+	pass_over(box);
+	ck_assert_uint_ne(word_of(box) & PROMISED, 0);
+	party_say(&box->step, 0);
+	struct party *other = party_start(PROCESSES, wait_forever, box, 0);
+	party_await(&box->step, 1);
+	pause_ms(20);
+	ck_assert_int_eq(kill(dead->pid, SIGKILL), 0);
+	ck_assert_int_eq(party_join(dead), -SIGKILL);
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+	ck_assert_int_eq(party_join(other), 0);
+	ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_NOW), 0);
+	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
+	ck_assert_int_eq(prusik_lock_locked(&box->lock), 0);
+}
+
+/* As if the one it is promised to had been killed between the call and his CAS. */
+TEST(free_and_promised_to_the_dead)
+{
+	struct prusik_lock lock = { .word = PROMISED | UINT32_C(0x80000000), .next = 0x3fffffff };
+
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(prusik_lock_locked(&lock), 0);
+		ck_assert_int_eq(prusik_lock_release(&lock), -EPERM);
+		ck_assert_int_eq(prusik_lock_acquire(&lock, i ? PRUSIK_NOW : PRUSIK_FOREVER), 0);
+		ck_assert_int_eq(prusik_lock_acquire(&lock, PRUSIK_NOW), -EDEADLK);
+		ck_assert_int_eq(prusik_lock_release(&lock), 0);
+	}
+	ck_assert_uint_eq(lock.word, 0);
+}
+
+static int hold_promised_and_die(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+	party_say(&box->end, 1);
+	pass_over(box);
+	PARTY_CHECK(word_of(box) & PROMISED);
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+TEST(holder_killed_who_has_promised)
+{
+	struct box *box = party_memory(PROCESSES, sizeof *box);
+	struct party *holder = party_start(PROCESSES, hold_promised_and_die, box, 0);
+
+	party_await(&box->end, 1);
+	struct party *waiter = party_start(PROCESSES, wait_forever, box, PRUSIK_RECOVERED);
+	ck_assert_int_eq(party_join(holder), -SIGKILL);
+	ck_assert_int_eq(party_join(waiter), 0);
+}
+
+static int hog(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	while (!party_word(&box->end)) {
+		PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+		prk_store64_rlx((uint64_t *)&box->count, (uint64_t)box->count + 1);
+		for (int i = 0; i < 100; i++)
+			prk_pause();
+		PARTY_CHECK(prusik_lock_release(&box->lock) == 0);
+	}
+	return 0;
+}
+
+static int be_polite(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	for (int i = 0; i < 100; i++) {
+		long before = (long)prk_load64_rlx((const uint64_t *)&box->count);
+		PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
+		if (box->count - before > box->most)
+			box->most = box->count - before;
+		PARTY_CHECK(prusik_lock_release(&box->lock) == 0);
+	}
+	party_say(&box->end, 1);
+	return 0;
+}
+
+/* Two that take it again at once do not keep a third one out. */
+static void hogs(enum party_kind kind)
+{
+	struct box *box = party_memory(kind, sizeof *box);
+	struct party *all[3];
+
+	for (int i = 0; i < 3; i++)
+		all[i] = party_start(kind, i < 2 ? hog : be_polite, box, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(party_join(all[i]), 0);
+	ck_assert_int_lt(box->most, 20000);
+}
+BOTH(hogs)

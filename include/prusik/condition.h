@@ -21,6 +21,7 @@
 #define PRUSIK_CONDITION_H
 
 #include <prusik/lock.h>
+#include <prusik/rlock.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +41,7 @@ struct prusik_condition {
  *   0                 notified, or somebody in the domain died: look again
  *   PRUSIK_RECOVERED  the same, and the lock's last holder died holding it
  *   -ETIMEDOUT        deadline passed
+ *   -ECANCELED        the token that the thread heeds is set (prusik/cancel.h)
  *   -EPERM            the calling thread does not hold lock; nothing was done
  *   -EINVAL           NULL or misaligned
  * The deadline bounds the sleep, not the taking of the lock afterwards.
@@ -59,10 +61,24 @@ int prusik_condition_wait(struct prusik_condition *condition, struct prusik_lock
  *   PRUSIK_RECOVERED  the lock's last holder died holding it, at a moment when
  *                     predicate said no: mend what the lock protects, call again
  *   -ETIMEDOUT        predicate still said no at the deadline
+ *   -ECANCELED        predicate said no, and the token is set
  *   -EPERM, -EINVAL   as above
  */
 int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock,
 			      int (*predicate)(void *), void *arg, int64_t deadline) PRUSIK_MUST_USE;
+
+/*
+ * prusik_condition_wait_rlock, prusik_condition_wait_for_rlock - the same under an rlock
+ *
+ * However often the calling thread holds it, the wait frees it; afterwards the thread
+ * holds it as often as before, after PRUSIK_RECOVERED too. Those who notify give
+ * &rlock->lock.
+ */
+int prusik_condition_wait_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
+				int64_t deadline) PRUSIK_MUST_USE;
+int prusik_condition_wait_for_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
+				    int (*predicate)(void *), void *arg,
+				    int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_condition_notify - wake up to n of those who wait

@@ -21,6 +21,11 @@
  * instruction and however many others wait, the next one gets the lock at once
  * and is told PRUSIK_RECOVERED. A waiter that dies takes nothing with it.
  *
+ * Fairness: whoever comes takes a free lock, also past those who sleep for it, since
+ * that is what makes it fast. But one who has waited for 1 ms, was woken, and finds it
+ * taken again is promised the lock: it is then freed for him alone, and others, those
+ * that only try (PRUSIK_NOW) too, count it as held. So nobody is passed over for ever.
+ *
  * Not recursive. Any thread may release it, as in Python.
  */
 #ifndef PRUSIK_LOCK_H
@@ -35,11 +40,12 @@ extern "C" {
 
 /*
  * 8 bytes, private fields. For debuggers, word is:
- * bit 31 somebody may be asleep on it, bits 29..0 the holder's id, 0 = free.
+ * bit 31 somebody may be asleep on it, bit 30 promised, bits 29..0 the holder's id,
+ * 0 = free; next: bits 29..0 the id of the one it is promised to.
  */
 struct prusik_lock {
 	uint32_t word;
-	uint32_t reserved;
+	uint32_t next;
 };
 
 /* Who holds a lock, as far as it can be told. */
@@ -52,7 +58,8 @@ struct prusik_owner {
  * prusik_lock_acquire - take the lock, waiting until deadline
  *
  * Returns 0 or PRUSIK_RECOVERED: it is yours; or
- *   -ETIMEDOUT  still held at deadline (PRUSIK_NOW: held now)
+ *   -ETIMEDOUT  still held, or promised to another, at deadline (PRUSIK_NOW: now)
+ *   -ECANCELED  the token that the thread heeds is set (prusik/cancel.h)
  *   -EDEADLK    the calling thread holds it
  *   -EINVAL     NULL or misaligned (4 bytes)
  *   or a cause for which the domain could not be joined (prusik/common.h)

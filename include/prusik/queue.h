@@ -21,6 +21,7 @@
  * the thread that took it, and returns when that thread ends.
  *
  * Context of every call: threads; not signal handlers. None is ended by a signal.
+ * A call that waits may also return -ECANCELED (prusik/cancel.h).
  */
 #ifndef PRUSIK_QUEUE_H
 #define PRUSIK_QUEUE_H

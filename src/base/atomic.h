@@ -4,8 +4,9 @@
  *
  * The order is in the name, and a call whose order matters carries a comment
  * that names the store it pairs with. rlx orders nothing, acq sees what the
- * paired rel published, acqrel does both, sc is for slow paths where simple
- * beats fast. There are no fences: ThreadSanitizer cannot see them.
+ * paired rel published, acqrel does both. sc is for two who each write a word of
+ * their own and then look at the other's: when all four are sc, at least one sees
+ * what the other wrote. There are no fences: ThreadSanitizer cannot see them.
  *
  * Words are plain integers in the public structs (so that the headers are C++
  * too), hence the compiler's builtins and not <stdatomic.h>.
@@ -39,6 +40,14 @@
 	{                                                                                         \
 		__atomic_store_n(p, v, __ATOMIC_RELEASE);                                         \
 	}                                                                                         \
+	static inline type prk_load##bits##_sc(const type *p)                                     \
+	{                                                                                         \
+		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                      \
+	}                                                                                         \
+	static inline void prk_store##bits##_sc(type *p, type v)                                  \
+	{                                                                                         \
+		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                         \
+	}                                                                                         \
 	static inline type prk_add##bits##_rlx(type *p, type v)                                   \
 	{                                                                                         \
 		return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);                                \
@@ -71,6 +80,11 @@
 	{                                                                                         \
 		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL,       \
 						   __ATOMIC_ACQUIRE);                             \
+	}                                                                                         \
+	static inline bool prk_cas##bits##_sc(type *p, type *expected, type v)                    \
+	{                                                                                         \
+		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_SEQ_CST,       \
+						   __ATOMIC_SEQ_CST);                             \
 	}
 
 PRK_DEFINE_ATOMICS(32, uint32_t)

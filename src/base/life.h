@@ -142,7 +142,9 @@ struct prk_self {
 	uint32_t held; /* things this thread may still hold; 0 = surely none */
 	struct prk_slot *slot;
 	struct prk_self *next_free;
-	uint64_t reserved[5];
+	uint32_t reader_home; /* sync/rwlock.c: its place in tables of readers; 0: see there */
+	uint32_t strays; /* the same: how often it reads away from home */
+	uint32_t reserved[8];
 };
 
 extern __thread struct prk_self *prk_self_here __attribute__((tls_model("initial-exec")));

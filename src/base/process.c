@@ -9,6 +9,8 @@
 
 struct prk_process *prk_process;
 
+_Static_assert(sizeof(struct prk_process) <= WIPED_PAGE, "one page");
+
 int prk_wiped_pages(void **ret_pages, uint32_t bytes)
 {
 	void *pages;

@@ -4,11 +4,17 @@
 
 #include "base/atomic.h"
 
+/* Part of a mapping. */
+struct prk_range {
+	uint64_t begin, end;
+};
+#define PRK_SHARED_MAX 64u
+
 /*
  * struct prk_process - what a process knows of itself; zeros again in a forked child
  *
- * spin guards free_selves; as zero means free, a child of a threaded process
- * cannot inherit it held.
+ * spin guards free_selves, and additions to shared; as zero means free, a child of a
+ * threaded process cannot inherit it held.
  */
 struct prk_process {
 	uint32_t spin;
@@ -16,6 +22,8 @@ struct prk_process {
 	uint32_t sentinel_id; /* 0 while none watches */
 	uint64_t pid_namespace; /* 0: not asked yet */
 	struct prk_self *free_selves;
+	uint32_t shared_count;
+	struct prk_range shared[PRK_SHARED_MAX]; /* mappings known to be shared (ghost.c) */
 };
 
 /* NULL until somebody of this process has joined. */

@@ -9,9 +9,11 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -194,6 +196,14 @@ int prk_sys_futex_wake(uint32_t *word, int count)
 	return result(syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0));
 }
 
+int prk_sys_futex_wake_op(uint32_t *word, int count, int operation, uint32_t argument)
+{
+	/* Wakes on the second word too, if a comparison holds: none (count 0) here. */
+	uint32_t encoded = (uint32_t)operation << 28 | (argument & 0xfff) << 12;
+
+	return result(syscall(SYS_futex, word, FUTEX_WAKE_OP, count, (void *)0, word, encoded));
+}
+
 int prk_sys_futex_wait(uint32_t *word, uint32_t value, int64_t deadline)
 {
 	struct timespec ts, *until = prk_timespec(deadline, &ts);
@@ -316,6 +326,61 @@ int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char 
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return -r;
+}
+
+/*
+ * libc says EAGAIN for a lack of memory too. What the system said before is in
+ * errno.
+ */
+static int create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*function)(void *),
+		  void *argument)
+{
+	int before = errno;
+
+	errno = 0;
+	int r = pthread_create(ret_thread, attr, function, argument);
+	if (r == EAGAIN && errno == ENOMEM)
+		r = ENOMEM;
+	errno = before;
+	return -r;
+}
+
+int prk_sys_thread(pthread_t *ret_thread, size_t stack_size, void *(*function)(void *), void *argument)
+{
+	pthread_attr_t attr;
+	int r = prk_sys_gate(PRK_SYS_THREAD);
+
+	if (r)
+		return r;
+	if (stack_size == 0)
+		return create(ret_thread, NULL, function, argument);
+	if (stack_size > PTRDIFF_MAX)
+		return -ENOMEM;
+	r = pthread_attr_init(&attr);
+	if (r)
+		return -r;
+	r = -pthread_attr_setstacksize(&attr, stack_size);
+	if (r == 0)
+		r = create(ret_thread, &attr, function, argument);
+	pthread_attr_destroy(&attr);
+	return r;
+}
+
+int prk_sys_set_name_of(pid_t tid, const char *name)
+{
+	char path[48];
+	snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+	int fd = prk_sys_open(path, O_WRONLY, 0);
+	if (fd < 0)
+		return fd;
+	int r = result(write(fd, name, strnlen(name, 15)));
+	prk_sys_close(fd);
+	return r < 0 ? r : 0;
+}
+
+void prk_sys_yield(void)
+{
+	sched_yield();
 }
 
 int prk_sys_zeroed(void **ret_memory, size_t size)

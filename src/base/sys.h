@@ -9,6 +9,7 @@
 #ifndef PRK_BASE_SYS_H
 #define PRK_BASE_SYS_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@ enum prk_sys {
 	PRK_SYS_MEMFD,
 	PRK_SYS_PREAD,
 	PRK_SYS_FUTEX_WAITV,
-	PRK_SYS_THREAD, /* starting a helper thread */
+	PRK_SYS_THREAD, /* starting a thread */
 	PRK_SYS_FORK,
 	PRK_SYS_PIDFD_OPEN,
 	PRK_SYS_WAITID,
@@ -70,6 +71,8 @@ int prk_sys_set_robust_head(struct robust_list_head *head);
 
 /* Process-shared futexes. wake returns how many were woken. */
 int prk_sys_futex_wake(uint32_t *word, int count);
+/* *word = argument (operation 0), += (1) or |= (2), then wake, in one call; argument below 2048. */
+int prk_sys_futex_wake_op(uint32_t *word, int count, int operation, uint32_t argument);
 /* Until *word != value, woken (0), -EAGAIN (it differed), -EINTR, -ETIMEDOUT. deadline absolute. */
 int prk_sys_futex_wait(uint32_t *word, uint32_t value, int64_t deadline);
 
@@ -97,6 +100,15 @@ int prk_sys_set_parent_death_signal(int signal);
 
 /* A detached thread with all signals blocked and a small stack. */
 int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char *name);
+
+/*
+ * A joinable thread; stack_size 0: the process's. -EAGAIN: too many threads,
+ * -ENOMEM: no memory for its stack, -EINVAL: a stack too small.
+ */
+int prk_sys_thread(pthread_t *ret_thread, size_t stack_size, void *(*function)(void *), void *argument);
+/* The name, cut to 15 bytes, of another thread of this process. */
+int prk_sys_set_name_of(pid_t tid, const char *name);
+void prk_sys_yield(void);
 
 /* Zeroed private pages, untouched until used. */
 int prk_sys_zeroed(void **ret_memory, size_t size);

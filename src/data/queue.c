@@ -21,7 +21,7 @@
 
 int prk_queue_lock_puts(struct prusik_queue *q)
 {
-	int r = prk_lock_acquire(&q->body->put_lock, PRUSIK_FOREVER);
+	int r = prk_lock_take(&q->body->put_lock);
 
 	if (r == PRUSIK_RECOVERED)
 		q->body->put_recovered++; /* nothing to mend: Q-P is one store */
@@ -36,7 +36,7 @@ static void unlock_puts(struct prusik_queue *q)
 int prk_queue_lock_gets(struct prusik_queue *q)
 {
 	struct prk_queue_body *b = q->body;
-	int r = prk_lock_acquire(&b->get_lock, PRUSIK_FOREVER);
+	int r = prk_lock_take(&b->get_lock);
 
 	if (r == PRUSIK_RECOVERED) {
 		prk_undo_rollback(&b->undo, b, q->nodes + (q->mask + 1) * q->stride);

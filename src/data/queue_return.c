@@ -7,6 +7,7 @@
  * in the order of their numbers, then the cursor goes back over them one by one.
  * Killed anywhere in between, the next one begins again with what is left.
  */
+#include "base/ghost.h"
 #include "base/life.h"
 #include "data/queue.h"
 
@@ -29,7 +30,7 @@ static uint32_t gather(struct prusik_queue *q, uint32_t begin, uint32_t end, boo
 	*ret_others = false;
 	while (p != end) {
 		uint32_t owner = node_at(q, p)->owner;
-		if (prk_dead(owner)) {
+		if (prk_dead(owner) || prk_ghost(q->body, owner)) {
 			swap_cells(q, p, --end);
 		} else {
 			*ret_others |= owner != me;

@@ -98,7 +98,7 @@ static int arena_ready(struct prusik_arena *arena)
 
 int prk_arena_lock(struct prusik_arena *arena)
 {
-	int r = prk_lock_acquire(&arena->shm->lock, PRUSIK_FOREVER);
+	int r = prk_lock_take(&arena->shm->lock);
 
 	if (r == PRUSIK_RECOVERED)
 		r = arena_recover(arena);
@@ -124,7 +124,7 @@ int prk_arena_unlock(struct prusik_arena *arena, int result)
 
 int prk_arena_name_lock(struct prusik_arena *arena)
 {
-	return prk_lock_acquire(&arena->shm->naming, PRUSIK_FOREVER);
+	return prk_lock_take(&arena->shm->naming);
 }
 
 void prk_arena_name_unlock(struct prusik_arena *arena)

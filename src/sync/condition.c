@@ -17,6 +17,9 @@
  *
  * The wake comes before the lock is released, so that a killed notifier has either
  * not released it or woken them all.
+ *
+ * Under an rlock the waiter keeps its depth on its own stack: killed before it has
+ * put it back, it leaves an rlock held by the dead, whose next holder sets it anew.
  */
 #include <prusik/condition.h>
 
@@ -39,23 +42,25 @@ static int check(const struct prusik_condition *condition, const struct prusik_l
 	return prk_lock_mine(lock) ? 0 : -EPERM;
 }
 
-int prusik_condition_wait(struct prusik_condition *condition, struct prusik_lock *lock, int64_t deadline)
+/* depth: NULL, or that of the rlock which lock belongs to. The caller holds lock. */
+static int wait_once(struct prusik_condition *condition, struct prusik_lock *lock, uint32_t *depth,
+		     int64_t deadline)
 {
-	int r = check(condition, lock);
-
-	if (r < 0)
-		return r;
+	uint32_t times = depth ? prk_load32_rlx(depth) : 0;
 	uint32_t epoch = prk_epoch();
 	uint32_t seen = prk_load32_rlx(&condition->word) | WAITERS;
+
 	prk_store32_rlx(&condition->word, seen);
 	prk_lock_release(lock);
-	r = prk_wait(&condition->word, seen, epoch, deadline);
-	int again = prk_lock_acquire(lock, PRUSIK_FOREVER);
+	int r = prk_wait(&condition->word, seen, epoch, deadline);
+	int again = prk_lock_take(lock);
+	if (depth)
+		prk_store32_rlx(depth, times);
 	return again != 0 ? again : r;
 }
 
-int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock,
-			      int (*predicate)(void *), void *arg, int64_t deadline)
+static int wait_for(struct prusik_condition *condition, struct prusik_lock *lock, uint32_t *depth,
+		    int (*predicate)(void *), void *arg, int64_t deadline)
 {
 	int r = predicate ? check(condition, lock) : -EINVAL;
 
@@ -64,9 +69,38 @@ int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_
 	while (!predicate(arg)) {
 		if (r != 0)
 			return r;
-		r = prusik_condition_wait(condition, lock, deadline);
+		r = wait_once(condition, lock, depth, deadline);
 	}
 	return 0;
+}
+
+int prusik_condition_wait(struct prusik_condition *condition, struct prusik_lock *lock, int64_t deadline)
+{
+	int r = check(condition, lock);
+
+	return r < 0 ? r : wait_once(condition, lock, NULL, deadline);
+}
+
+int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock,
+			      int (*predicate)(void *), void *arg, int64_t deadline)
+{
+	return wait_for(condition, lock, NULL, predicate, arg, deadline);
+}
+
+int prusik_condition_wait_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
+				int64_t deadline)
+{
+	int r = check(condition, rlock ? &rlock->lock : NULL);
+
+	return r < 0 ? r : wait_once(condition, &rlock->lock, &rlock->depth, deadline);
+}
+
+int prusik_condition_wait_for_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
+				    int (*predicate)(void *), void *arg, int64_t deadline)
+{
+	if (!rlock)
+		return -EINVAL;
+	return wait_for(condition, &rlock->lock, &rlock->depth, predicate, arg, deadline);
 }
 
 static int notify(struct prusik_condition *condition, struct prusik_lock *lock, int n)

@@ -11,18 +11,33 @@
 int prk_lock_acquire_slow(struct prusik_lock *lock, int64_t deadline);
 int prk_lock_release_slow(struct prusik_lock *lock);
 
-/* prusik_lock_acquire and _release, for use inside the library: no checks, no call on the fast path. */
-static inline int prk_lock_acquire(struct prusik_lock *lock, int64_t deadline)
+/*
+ * Take a lock of the library's own: without a deadline, and heeding no token. What
+ * it protects is held for a moment only.
+ */
+int prk_lock_take_slow(struct prusik_lock *lock);
+
+/* Free, and now the calling thread's? The fast path, without a call. */
+static inline bool prk_lock_try(struct prusik_lock *lock)
 {
 	struct prk_self *self = prk_self();
 	uint32_t free = 0;
 
 	/* L1, acq [lock.word]: pairs with L2 */
-	if (__builtin_expect(self->id != 0 && prk_cas32_acq(&lock->word, &free, self->id), 1)) {
-		self->held++;
-		return 0;
-	}
-	return prk_lock_acquire_slow(lock, deadline);
+	if (__builtin_expect(self->id == 0 || !prk_cas32_acq(&lock->word, &free, self->id), 0))
+		return false;
+	self->held++;
+	return true;
+}
+
+static inline int prk_lock_acquire(struct prusik_lock *lock, int64_t deadline)
+{
+	return prk_lock_try(lock) ? 0 : prk_lock_acquire_slow(lock, deadline);
+}
+
+static inline int prk_lock_take(struct prusik_lock *lock)
+{
+	return prk_lock_try(lock) ? 0 : prk_lock_take_slow(lock);
 }
 
 static inline int prk_lock_release(struct prusik_lock *lock)

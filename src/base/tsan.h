@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tsan - what ThreadSanitizer cannot see by itself
+ *
+ * It follows atomic operations of the program, not those that the kernel does for
+ * it (FUTEX_WAKE_OP). Before such a call the caller says what it publishes; who
+ * then loads the word with acq has, for ThreadSanitizer too, seen it.
+ */
+#ifndef PRK_BASE_TSAN_H
+#define PRK_BASE_TSAN_H
+
+#if defined(__SANITIZE_THREAD__)
+#define PRK_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PRK_TSAN 1
+#endif
+#endif
+
+#ifdef PRK_TSAN
+void __tsan_release(void *address);
+#define prk_tsan_release(address) __tsan_release(address)
+#else
+#define prk_tsan_release(address) ((void)0)
+#endif
+
+#endif
