@@ -18,8 +18,8 @@
 #define ROUNDS_ENOUGH 3
 
 static const struct bench_workload *const tables[] = {
-	bench_lock,    bench_rlock, bench_rwlock,    bench_event, bench_semaphore,
-	bench_barrier, bench_wake,  bench_condition, bench_queue,
+	bench_lock, bench_rlock, bench_rwlock, bench_event, bench_semaphore, bench_barrier,
+	bench_wake, bench_condition, bench_queue,
 };
 
 struct options {
@@ -92,16 +92,13 @@ static int find_count(struct bench_piece *piece)
 	while ((result = run_piece(piece)) == 0 && piece->ns < piece->wanted_ns / 2)
 		piece->count = (uint64_t)((double)piece->count * growth(piece));
 	if (result == 0)
-		piece->count = 1 + (uint64_t)((double)piece->count * (double)piece->wanted_ns /
-					      (double)piece->ns);
+		piece->count = 1 + (uint64_t)((double)piece->count * (double)piece->wanted_ns / (double)piece->ns);
 	return result;
 }
 
 static void prepare(const struct bench_workload *workload, struct entry *entry, int64_t piece_ns)
 {
-	struct bench_piece piece = { .workload = workload,
-				     .subject = entry->subject,
-				     .wanted_ns = piece_ns };
+	struct bench_piece piece = { .workload = workload, .subject = entry->subject, .wanted_ns = piece_ns };
 
 	entry->present = (workload->counted ? find_count(&piece) : run_piece(&piece)) == 0;
 	entry->count = piece.count;
@@ -110,10 +107,8 @@ static void prepare(const struct bench_workload *workload, struct entry *entry, 
 static void run_round(const struct bench_workload *workload, struct entry *entry, int64_t piece_ns)
 {
 	struct bench_piece piece = {
-		.workload = workload,
-		.subject = entry->subject,
-		.wanted_ns = piece_ns,
-		.count = entry->count,
+		.workload = workload, .subject = entry->subject,
+		.wanted_ns = piece_ns, .count = entry->count,
 	};
 
 	if (!entry->present)
@@ -147,8 +142,7 @@ static double times_better(const struct bench_workload *workload, double a, doub
 }
 
 /* The best of prusik's subjects (ours) or of the peers; NULL when there is none. */
-static const struct entry *best(const struct bench_workload *workload, const struct entry *entries,
-				int ours)
+static const struct entry *best(const struct bench_workload *workload, const struct entry *entries, int ours)
 {
 	const struct entry *found = NULL;
 
@@ -170,8 +164,8 @@ static void print_value(double value, int width)
 
 static void print_header(void)
 {
-	printf("%-34s %-15s %11s %-11s %7s %11s %11s\n", "workload", "subject", "value", "unit",
-	       "ratio", "min", "max");
+	printf("%-34s %-15s %11s %-11s %7s %11s %11s\n",
+	       "workload", "subject", "value", "unit", "ratio", "min", "max");
 }
 
 static void print_entry(const struct bench_workload *workload, const struct entry *entry,
@@ -252,22 +246,22 @@ static void tell_noise(void)
 	double share = noise_share();
 
 	if (share >= 0)
-		fprintf(stderr, "prusik-bench: %.0f %% of the processors' time went to others\n",
-			share * 100);
+		fprintf(stderr, "prusik-bench: %.0f %% of the processors' time went to others\n", share * 100);
 }
 
 /* ---- options ---- */
 
-static const char usage[] = "usage: prusik-bench [--quick] [--rounds N] [--subject NAME] [--list] "
-			    "[PART-OF-A-WORKLOAD'S-NAME]\n";
+static const char usage[] =
+	"usage: prusik-bench [--quick] [--rounds N] [--subject NAME] [--list] [PART-OF-A-WORKLOAD'S-NAME]\n";
 
 /* 0, or the exit code. */
 static int read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
-		{ "rounds", required_argument, NULL, 'r' },  { "quick", no_argument, NULL, 'q' },
+		{ "rounds", required_argument, NULL, 'r' }, { "quick", no_argument, NULL, 'q' },
 		{ "subject", required_argument, NULL, 's' }, { "list", no_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },	     { NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option, rounds = -1;
 

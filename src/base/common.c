@@ -89,6 +89,7 @@ const char *prusik_strerror(int result)
 		{ -ECHILD, "reaped by somebody else" },
 		{ -ESRCH, "no such process or thread" },
 		{ -EALREADY, "too late" },
+		{ -EOVERFLOW, "more than can be counted" },
 		{ -ENOTDIR, "not a directory" },
 		{ -ENOSYS, "not supported by this kernel" },
 		{ -EROFS, "read-only file system" },

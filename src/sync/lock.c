@@ -90,11 +90,11 @@ static int take(struct prusik_lock *lock, uint32_t seen, uint32_t keep, uint32_t
 
 static int spin(struct prusik_lock *lock)
 {
-	for (int i = 0; i < PRK_SPINS; i++) {
+	for (int i = 1; i < PRK_SPINS; i += i) {
+		prk_pause_for(i);
 		uint32_t seen = prk_load32_rlx(&lock->word);
 		if ((seen & (PRK_ID_MASK | PROMISED)) == 0 && take(lock, seen, PRK_LOCK_WAITERS, 0) == 0)
 			return 0;
-		prk_pause();
 	}
 	return -EAGAIN;
 }

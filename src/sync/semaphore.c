@@ -40,9 +40,10 @@ _Static_assert(sizeof(struct prusik_semaphore) == 8, "shared layout");
 /* Releasers who all saw room may add so much too much before the count runs into WAITERS. */
 _Static_assert(PRUSIK_SEMAPHORE_MAX <= WAITERS / 2, "room for surplus");
 
+/* 0 is below all others here: it wraps around. */
 static uint32_t limit_of(const struct prusik_semaphore *s)
 {
-	return s->limit == 0 || s->limit > PRUSIK_SEMAPHORE_MAX ? PRUSIK_SEMAPHORE_MAX : s->limit;
+	return s->limit - 1 < PRUSIK_SEMAPHORE_MAX ? s->limit : PRUSIK_SEMAPHORE_MAX;
 }
 
 static uint32_t permits_in(const struct prusik_semaphore *s, uint32_t word)
@@ -80,10 +81,10 @@ static bool spin(struct prusik_semaphore *s)
 {
 	uint32_t seen;
 
-	for (int i = 0; i < PRK_SPINS; i++) {
+	for (int i = 1; i < PRK_SPINS; i += i) {
+		prk_pause_for(i);
 		if (take(s, &seen, 0) > 0)
 			return true;
-		prk_pause();
 	}
 	return false;
 }
@@ -109,12 +110,10 @@ static int sleep_for(struct prusik_semaphore *s, int64_t deadline)
 	}
 }
 
-int prusik_semaphore_acquire(struct prusik_semaphore *semaphore, int64_t deadline)
+static __attribute__((noinline)) int acquire_slow(struct prusik_semaphore *semaphore, int64_t deadline)
 {
 	uint32_t seen;
 
-	if (prk_misplaced(semaphore))
-		return -EINVAL;
 	if (take(semaphore, &seen, 0) > 0)
 		return 0;
 	if (deadline == PRUSIK_NOW)
@@ -123,6 +122,18 @@ int prusik_semaphore_acquire(struct prusik_semaphore *semaphore, int64_t deadlin
 	if (r < 0 || spin(semaphore))
 		return r;
 	return sleep_for(semaphore, deadline);
+}
+
+int prusik_semaphore_acquire(struct prusik_semaphore *semaphore, int64_t deadline)
+{
+	if (prk_misplaced(semaphore))
+		return -EINVAL;
+	uint32_t seen = prk_load32_rlx(&semaphore->word);
+	/* Neither none nor too many, nobody asleep. S-A, acq [semaphore.word]: pairs with S-R1, S-R2 */
+	if (__builtin_expect(seen - 1 < limit_of(semaphore), 1) &&
+	    __builtin_expect(prk_cas32_acq(&semaphore->word, &seen, seen - 1), 1))
+		return 0;
+	return acquire_slow(semaphore, deadline);
 }
 
 /* Add permits and wake as many, as one step. How many were added. */
@@ -155,11 +166,10 @@ static int add(struct prusik_semaphore *s, uint32_t count)
 	}
 }
 
-int prusik_semaphore_release(struct prusik_semaphore *semaphore, uint32_t count)
+static __attribute__((noinline)) int release_slow(struct prusik_semaphore *semaphore, uint32_t count)
 {
-	if (prk_misplaced(semaphore) || count == 0)
-		return -EINVAL;
 	int r = add(semaphore, count);
+
 	if (r < 0)
 		return r;
 	while ((count -= (uint32_t)r) > 0) {
@@ -168,6 +178,18 @@ int prusik_semaphore_release(struct prusik_semaphore *semaphore, uint32_t count)
 			break; /* others have filled it up meanwhile: a surplus is void */
 	}
 	return 0;
+}
+
+int prusik_semaphore_release(struct prusik_semaphore *semaphore, uint32_t count)
+{
+	if (prk_misplaced(semaphore) || count == 0)
+		return -EINVAL;
+	uint32_t seen = prk_load32_rlx(&semaphore->word), limit = limit_of(semaphore);
+	/* Room enough, nobody asleep. S-R1, rel [semaphore.word]: pairs with S-A */
+	if (__builtin_expect(seen <= limit && count <= limit - seen, 1) &&
+	    __builtin_expect(prk_cas32_rel(&semaphore->word, &seen, seen + count), 1))
+		return 0;
+	return release_slow(semaphore, count);
 }
 
 int64_t prusik_semaphore_value(const struct prusik_semaphore *semaphore)
