@@ -462,7 +462,7 @@ static void flip_bytes(struct prusik_arena *arena, const char *whole, uint64_t f
 			continue;
 		}
 		ck_assert(at == offsetof(struct prk_arena_shm, flags) ||
-			  at >= offsetof(struct prk_arena_shm, lock));
+			  at >= offsetof(struct prk_arena_shm, made));
 		use_it(opened);
 		prusik_arena_close(opened);
 	}

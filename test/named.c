@@ -317,6 +317,187 @@ TEST_WITHIN(coming_and_going, 60)
 	ck_assert_int_eq(entries(getenv("PRUSIK_DIR")), files);
 }
 
+/* ---- listing, removing, collecting ---- */
+
+struct found {
+	struct prusik_named_info info[16];
+	int count;
+};
+
+static int find(const struct prusik_named_info *info, void *context)
+{
+	struct found *found = context;
+
+	ck_assert_int_lt(found->count, 16);
+	found->info[found->count++] = *info;
+	return 0;
+}
+
+static struct found all(void)
+{
+	struct found found = { .count = 0 };
+
+	ck_assert_int_eq(prusik_named_each(find, &found), 0);
+	return found;
+}
+
+static const struct prusik_named_info nothing = { .problem = 1 };
+
+/* nothing: it is not there. */
+static const struct prusik_named_info *in(const struct found *found, const char *name)
+{
+	for (int i = 0; i < found->count; i++)
+		if (strcmp(found->info[i].name, name) == 0)
+			return &found->info[i];
+	return &nothing;
+}
+
+static int stop(const struct prusik_named_info *info, void *context)
+{
+	(void)info;
+	++*(int *)context;
+	return 7;
+}
+
+TEST(each)
+{
+	struct prusik_named *l = opened("l", PRUSIK_KIND_LOCK, 0), *l2 = opened("l", PRUSIK_KIND_LOCK, 0);
+	int visits = 0, fd = open(in_domain("odd.arena"), O_CREAT | O_WRONLY, 0600);
+
+	close(fd);
+	prusik_named_close(opened("e", PRUSIK_KIND_EVENT, PRUSIK_PERSISTENT));
+	struct found found = all();
+	ck_assert_int_eq(found.count, 3);
+	ck_assert_str_eq(in(&found, "l")->kind, "lock");
+	ck_assert_int_eq(in(&found, "l")->attached, 2);
+	ck_assert_uint_eq(in(&found, "l")->persistent, 0);
+	ck_assert_int_eq(in(&found, "l")->problem, 0);
+	ck_assert_uint_ge(in(&found, "l")->size, PRK_ARENA_LEAST);
+	ck_assert_int_le(in(&found, "l")->made, time(NULL));
+	ck_assert_int_ge(in(&found, "l")->made, time(NULL) - 60);
+	ck_assert_str_eq(in(&found, "e")->kind, "event");
+	ck_assert_int_eq(in(&found, "e")->attached, 0);
+	ck_assert_uint_eq(in(&found, "e")->persistent, 1);
+	ck_assert_int_eq(in(&found, "odd")->problem, -EPROTO);
+	ck_assert_str_eq(in(&found, "odd")->kind, "");
+	ck_assert_int_eq(prusik_named_each(stop, &visits), 7);
+	ck_assert_int_eq(visits, 1);
+	ck_assert_int_eq(prusik_named_each(NULL, NULL), -EINVAL);
+	prusik_named_close(l);
+	prusik_named_close(l2);
+}
+
+TEST(remove_a_name)
+{
+	struct prusik_named *l = opened("l", PRUSIK_KIND_LOCK, PRUSIK_PERSISTENT);
+
+	ck_assert_int_eq(prusik_named_remove("l", PRUSIK_UNUSED), -EBUSY);
+	prusik_named_close(l);
+	ck_assert_int_eq(prusik_named_remove("l", PRUSIK_UNUSED), 0);
+	ck_assert_int_eq(prusik_named_remove("l", PRUSIK_UNUSED), -ENOENT);
+	ck_assert_int_eq(prusik_named_remove("l", 0), -ENOENT);
+	ck_assert_int_eq(prusik_named_remove("", 0), -EINVAL);
+	ck_assert_int_eq(prusik_named_remove("l", 8), -EINVAL);
+	l = opened("l", PRUSIK_KIND_LOCK, 0);
+	ck_assert_int_eq(prusik_lock_acquire(prusik_named_object(l), PRUSIK_NOW), 0);
+	ck_assert_int_eq(prusik_named_remove("l", 0), 0);
+	struct prusik_named *other = opened("l", PRUSIK_KIND_LOCK, 0);
+	ck_assert_int_eq(prusik_lock_locked(prusik_named_object(other)), 0);
+	ck_assert_int_eq(prusik_lock_release(prusik_named_object(l)), 0);
+	prusik_named_close(l);
+	ck_assert_int_eq(prusik_named_gc(), 0); /* the other one lives */
+	prusik_named_close(other);
+	ck_assert_int_eq(prusik_named_gc(), 1);
+}
+
+TEST(gc)
+{
+	struct prusik_named *h = opened("lives", PRUSIK_KIND_LOCK, 0);
+	struct prusik_arena *arena;
+
+	ck_assert_int_eq(prusik_arena_create("arena", 1, &arena), 0);
+	prusik_arena_close(arena);
+	prusik_named_close(opened("stays", PRUSIK_KIND_LOCK, PRUSIK_PERSISTENT));
+	prusik_named_close(opened("dead", PRUSIK_KIND_LOCK, 0));
+	ck_assert_int_eq(test_join(test_fork(opens_and_dies, NULL)), -SIGKILL);
+	close(open(in_domain("odd.arena"), O_CREAT | O_WRONLY, 0600));
+	ck_assert_int_eq(prusik_named_gc(), 2);
+	ck_assert_int_eq(prusik_named_gc(), 0);
+	struct found found = all();
+	ck_assert_int_eq(found.count, 4);
+	ck_assert_str_eq(in(&found, "lives")->kind, "lock");
+	ck_assert_str_eq(in(&found, "stays")->kind, "lock");
+	ck_assert_str_eq(in(&found, "arena")->kind, "arena");
+	ck_assert_int_eq(in(&found, "odd")->problem, -EPROTO);
+	prusik_named_close(h);
+	ck_assert_int_eq(prusik_named_gc(), 1);
+}
+
+/* A file of a domain that is gone is of no use to anybody, unless somebody still has it. */
+TEST(gc_of_another_domain)
+{
+	struct prusik_named *h = opened("l", PRUSIK_KIND_LOCK, PRUSIK_PERSISTENT), *other;
+	uint64_t strange = prk_domain() + 1;
+	int fd = open(in_domain("l.arena"), O_RDWR);
+
+	ck_assert_int_eq(pwrite(fd, &strange, sizeof strange, offsetof(struct prk_arena_shm, domain)), 8);
+	close(fd);
+	ck_assert_int_eq(prusik_named_gc(), 0);
+	ck_assert_int_eq(open_as("l", PRUSIK_KIND_LOCK, 0, &other), -EPROTO);
+	prusik_named_close(h);
+	struct found found = all();
+	ck_assert_int_eq(in(&found, "l")->problem, -EPROTO);
+	ck_assert_int_eq(prusik_named_gc(), 1);
+}
+
+/* In turns of opening and killing, with three who collect all the time. */
+static int collects(void *word, int index)
+{
+	(void)index;
+	while (party_word(word) == 0)
+		PARTY_CHECK(prusik_named_gc() >= 0);
+	return 0;
+}
+
+static int uses_or_dies(void *unused)
+{
+	struct prusik_named *h, *again;
+
+	(void)unused;
+	for (int i = 0; i < 5; i++) {
+		PARTY_CHECK(open_as("e", PRUSIK_KIND_SEMAPHORE, 0, &h) == 0);
+		PARTY_CHECK(open_as("e", PRUSIK_KIND_SEMAPHORE, 0, &again) == 0);
+		PARTY_CHECK(prusik_semaphore_release(prusik_named_object(h), 1) == 0);
+		PARTY_CHECK(prusik_semaphore_acquire(prusik_named_object(again), PRUSIK_NOW) == 0);
+		prusik_named_close(h);
+		prusik_named_close(again);
+	}
+	PARTY_CHECK(open_as("e", PRUSIK_KIND_SEMAPHORE, 0, &h) == 0);
+	raise(SIGKILL);
+	return 1;
+}
+
+TEST_WITHIN(collecting_all_the_time, 60)
+{
+	int *word = test_shared(sizeof *word);
+	struct party *collector[3];
+
+	ck_assert_int_eq(prk_life_open(), 0);
+	int files = entries(getenv("PRUSIK_DIR"));
+	for (int i = 0; i < 3; i++)
+		collector[i] = party_start(PROCESSES, collects, word, i);
+	for (int i = 0; i < 200; i++) {
+		pid_t a = test_fork(uses_or_dies, NULL), b = test_fork(uses_or_dies, NULL);
+		ck_assert_int_eq(test_join(a), -SIGKILL);
+		ck_assert_int_eq(test_join(b), -SIGKILL);
+	}
+	party_say(word, 1);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(party_join(collector[i]), 0);
+	ck_assert_int_ge(prusik_named_gc(), 0);
+	ck_assert_int_eq(entries(getenv("PRUSIK_DIR")), files);
+}
+
 /* ---- larger nouns ---- */
 
 static int make_box(struct prusik_arena *arena, void *context)

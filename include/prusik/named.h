@@ -18,12 +18,13 @@
  *
  * Lifetime: an object lives as long as somebody is attached: a process that has it
  * open, or a child forked by one. When the last of them has closed it or has ended, in
- * any way, it is dead: whoever opens the name then gets a new one. With
- * PRUSIK_PERSISTENT it lives until its name is removed.
+ * any way, it is dead: whoever opens the name then gets a new one, and
+ * prusik_named_gc gives its memory back. With PRUSIK_PERSISTENT it lives until its
+ * name is removed.
  *
  * kill -9: a maker that is killed leaves no object or a whole one. Nobody's end
  * takes an object from those who still use it. What the dead leave behind is
- * memory in the domain's file system, until the name is opened again.
+ * memory in the domain's file system, until the name is opened again or gc is called.
  */
 #ifndef PRUSIK_NAMED_H
 #define PRUSIK_NAMED_H
@@ -103,6 +104,49 @@ void *prusik_named_object(const struct prusik_named *handle);
  * process stays attached while children that it forked meanwhile do.
  */
 void prusik_named_close(struct prusik_named *handle);
+
+/*
+ * prusik_named_remove - remove a name, of an object of any kind
+ *
+ * Those attached go on; who opens the name then gets another object. PRUSIK_UNUSED
+ * in flags: only if nobody is attached.
+ *
+ * Returns 0, -ENOENT, -EBUSY (PRUSIK_UNUSED, and somebody is attached), -EINVAL,
+ * -ENAMETOOLONG, -EACCES. Killed inside: removed or not.
+ */
+#define PRUSIK_UNUSED 1u
+int prusik_named_remove(const char *name, uint32_t flags);
+
+/*
+ * prusik_named_gc - remove what is proved dead
+ *
+ * Objects that are not persistent and have no attacher; persistent ones, too, of a
+ * domain that is no more (its life table was removed, or the machine was started
+ * again). Any number of processes may call it at any time, beside everybody else.
+ *
+ * Returns how many names were removed; or why the domain could not be looked at.
+ * Killed inside: some are removed, the rest is there for the next call.
+ */
+int64_t prusik_named_gc(void);
+
+/* What prusik_named_each tells of a name. */
+struct prusik_named_info {
+	char name[PRUSIK_NAME_MAX + 1];
+	char kind[16]; /* the noun; empty when problem is -EPROTO or -EPERM */
+	int32_t problem; /* 0, or what opening it would return: -EPROTO, -EPERM, ... */
+	uint32_t persistent; /* 0 or 1 */
+	int64_t attached; /* how often it is open, forked children not counted; -1: unknown */
+	int64_t made; /* when, in seconds since 1970 */
+	uint64_t size; /* bytes that it takes now */
+};
+
+/*
+ * prusik_named_each - call visit with each name of the domain, in no order
+ *
+ * Ends early when visit returns other than 0, and returns that; else 0, or why the
+ * domain could not be looked at. What is told may be old before it is read.
+ */
+int prusik_named_each(int (*visit)(const struct prusik_named_info *info, void *context), void *context);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -118,7 +118,7 @@ int prusik_arena_unlink(const char *name)
 	char file[PRK_SEGMENT_NAME];
 	int r = prk_segment_file(name, file);
 
-	return r < 0 ? r : prk_segment_unlink(file);
+	return r < 0 ? r : prk_segment_unlink(file, false);
 }
 
 void *prusik_arena_pointer(const struct prusik_arena *arena, uint64_t offset)

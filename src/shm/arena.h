@@ -118,7 +118,8 @@ struct prk_root {
  *          naming: held while an object is made and given a name, before lock.
  *          kind: what the file is a home of, "arena" or an object's noun, padded with
  *          zeros. flags: PRK_ARENA_PERSISTENT: lives without attachers (segment.h).
- * WRITES   magic to kind: fixed before the segment has a name. lock, naming: lock.c.
+ *          made: when, in seconds since 1970.
+ * WRITES   magic to made: fixed before the segment has a name. lock, naming: lock.c.
  *          The rest: the holder of lock, from used on through the undo log.
  * ALWAYS   A1 header + used + sizes of the free blocks = size
  *          A2 the bit of a class is set <=> its head is not 0
@@ -141,6 +142,7 @@ struct prk_arena_shm {
 	uint32_t flags;
 	uint32_t fixed_reserved;
 	char kind[PRK_KIND_MAX + 1];
+	int64_t made;
 	struct prusik_lock lock;
 	struct prusik_lock naming;
 	uint32_t broken;
@@ -155,7 +157,7 @@ struct prk_arena_shm {
 	uint64_t head[PRK_CLASSES];
 	struct prk_claim claim[PRK_CLAIMS_MAX];
 	struct prk_root root[PRK_ROOTS_MAX];
-	uint64_t header_reserved[7];
+	uint64_t header_reserved[6];
 };
 
 /* The handle. Fixed after opening. */

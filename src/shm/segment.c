@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SUFFIX PRK_SEGMENT_SUFFIX
@@ -105,6 +106,7 @@ static void write_header(struct prusik_arena *arena, const struct prk_segment_pl
 	shm->size = arena->size;
 	shm->flags = plan->flags;
 	memcpy(shm->kind, plan->kind, strlen(plan->kind));
+	shm->made = time(NULL);
 	prk_arena_fill(arena);
 }
 
@@ -161,29 +163,38 @@ static int create_in(int dir, const char *file, const struct prk_segment_plan *p
 static bool header_is_ours(const struct prk_arena_shm *head, uint64_t size)
 {
 	return head->magic == PRK_ARENA_MAGIC && head->version == PRK_ARENA_VERSION &&
-	       head->signature == segment_signature() && head->domain == prk_domain() &&
-	       head->size == size && (head->flags & ~PRK_ARENA_PERSISTENT) == 0 &&
+	       head->signature == segment_signature() && head->size == size && (head->flags & ~PRK_ARENA_PERSISTENT) == 0 &&
 	       head->fixed_reserved == 0 && head->kind[0] != 0 && head->kind[PRK_KIND_MAX] == 0;
 }
 
-/* Is the file a segment of ours? The fixed part of its header goes to *ret_head. */
-static int check_file(int fd, struct prk_arena_shm *ret_head)
+static int check_stat(const struct stat *st)
 {
-	struct stat st;
-	int r = prk_sys_fstat(fd, &st);
+	uint64_t size = (uint64_t)st->st_size;
 
-	if (r < 0)
-		return r;
-	uint64_t size = (uint64_t)st.st_size;
-	if (!S_ISREG(st.st_mode) || size < PRK_ARENA_LEAST || size > PRK_ARENA_MAX ||
+	if (!S_ISREG(st->st_mode) || size < PRK_ARENA_LEAST || size > PRK_ARENA_MAX ||
 	    size % SEGMENT_PAGE)
 		return -EPROTO;
-	if (st.st_uid != geteuid())
-		return -EPERM;
+	return st->st_uid == geteuid() ? 0 : -EPERM;
+}
+
+/*
+ * Is the file a segment of ours? Its header as it is now goes to *ret_head. -ESTALE: it is,
+ * but of another domain, whose life table was here before.
+ */
+static int check_file(int fd, struct prk_arena_shm *ret_head, struct stat *ret_stat)
+{
+	int r = prk_sys_fstat(fd, ret_stat);
+
+	if (r == 0)
+		r = check_stat(ret_stat);
+	if (r < 0)
+		return r;
 	ssize_t n = prk_sys_pread(fd, ret_head, sizeof *ret_head, 0);
 	if (n < 0)
 		return (int)n;
-	return n == sizeof *ret_head && header_is_ours(ret_head, size) ? 0 : -EPROTO;
+	if (n != sizeof *ret_head || !header_is_ours(ret_head, (uint64_t)ret_stat->st_size))
+		return -EPROTO;
+	return ret_head->domain == prk_domain() ? 0 : -ESTALE;
 }
 
 /* A file that was copied can have holes, which would fail on use when memory is short. */
@@ -278,8 +289,11 @@ static bool is_kind(const struct prk_arena_shm *head, const char *kind)
 static int attach_file(int dir, const char *file, int fd, const char *kind, struct prusik_arena *arena)
 {
 	struct prk_arena_shm head;
-	int r = check_file(fd, &head);
+	struct stat st;
+	int r = check_file(fd, &head, &st);
 
+	if (r == -ESTALE)
+		return -EPROTO;
 	if (r == 0)
 		r = hold(dir, file, fd, head.flags);
 	if (r == 0 && !is_kind(&head, kind))
@@ -305,8 +319,7 @@ static int open_in(int dir, const char *file, const char *kind, struct prusik_ar
 
 /* ---- the calls ---- */
 
-/* The domain's directory; the life table is open, too. */
-static int directory(void)
+int prk_segment_directory(void)
 {
 	int r = prk_life_open();
 
@@ -333,7 +346,7 @@ int prk_segment_create(const char *file, const struct prk_segment_plan *plan,
 {
 	if (plan->size > PRK_ARENA_MAX)
 		return -ENOSPC;
-	int dir = directory();
+	int dir = prk_segment_directory();
 	if (dir < 0)
 		return dir;
 	int r = attach(dir, file, plan, NULL, ret_arena);
@@ -343,7 +356,7 @@ int prk_segment_create(const char *file, const struct prk_segment_plan *plan,
 
 int prk_segment_open(const char *file, const char *kind, struct prusik_arena **ret_arena)
 {
-	int dir = directory();
+	int dir = prk_segment_directory();
 
 	if (dir < 0)
 		return dir;
@@ -355,20 +368,23 @@ int prk_segment_open(const char *file, const char *kind, struct prusik_arena **r
 static int bury_in(int dir, const char *file)
 {
 	struct prk_arena_shm head;
+	struct stat st;
 	int fd = open_file(dir, file);
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	int r = check_file(fd, &head);
+	int r = check_file(fd, &head, &st);
 	if (r == 0)
 		r = bury_if_dead(dir, file, fd, head.flags);
+	else if (r == -ESTALE) /* nobody can attach to it any more */
+		r = bury_if_dead(dir, file, fd, 0);
 	prk_sys_close(fd);
 	return r;
 }
 
 int prk_segment_bury(const char *file)
 {
-	int dir = directory();
+	int dir = prk_segment_directory();
 
 	if (dir < 0)
 		return dir;
@@ -377,14 +393,40 @@ int prk_segment_bury(const char *file)
 	return r;
 }
 
-int prk_segment_unlink(const char *file)
+static int unlink_unused(int dir, const char *file)
+{
+	int fd = open_file(dir, file);
+
+	if (fd < 0)
+		return fd;
+	int r = prk_sys_flock(fd, LOCK_EX | LOCK_NB); /* N2 */
+	if (r == 0)
+		r = unlink_in(dir, file, fd);
+	else if (r == -EAGAIN)
+		r = -EBUSY;
+	prk_sys_close(fd);
+	return r;
+}
+
+int prk_segment_unlink(const char *file, bool unused)
 {
 	int dir = prk_domain_directory();
 
 	if (dir < 0)
 		return dir;
-	int r = unlink_in(dir, file, -1);
+	int r = unused ? unlink_unused(dir, file) : unlink_in(dir, file, -1);
 	prk_sys_close(dir);
+	return r;
+}
+
+int prk_segment_look(int dir, const char *file, struct prk_arena_shm *ret_head, struct stat *ret_stat)
+{
+	*ret_stat = (struct stat){ 0 };
+	int fd = open_file(dir, file);
+	if (fd < 0)
+		return fd;
+	int r = check_file(fd, ret_head, ret_stat);
+	prk_sys_close(fd);
 	return r;
 }
 

@@ -29,6 +29,8 @@
 
 #include "shm/arena.h"
 
+#include <sys/stat.h>
+
 #define PRK_SEGMENT_SUFFIX ".arena"
 #define PRK_SEGMENT_NAME (PRUSIK_NAME_MAX + sizeof PRK_SEGMENT_SUFFIX)
 
@@ -60,8 +62,18 @@ int prk_segment_open(const char *file, const char *kind, struct prusik_arena **r
 /* Remove the name if a dead segment has it: 1, or 0: it is alive or absent. */
 int prk_segment_bury(const char *file);
 
-/* Remove the name, whoever is attached. */
-int prk_segment_unlink(const char *file);
+/* Remove the name, whoever is attached; with unused only, -EBUSY if somebody is. */
+int prk_segment_unlink(const char *file, bool unused);
+
+/*
+ * Look at a file without attaching: 0, and the header as it was a moment ago; -ESTALE:
+ * the same, of a domain that is gone; -EPROTO, -EPERM and so on: *ret_stat may be all
+ * there is, st_nlink 0: not even that.
+ */
+int prk_segment_look(int dir, const char *file, struct prk_arena_shm *ret_head, struct stat *ret_stat);
+
+/* The domain's directory, for the caller to close; the life table is open, too. */
+int prk_segment_directory(void);
 
 /* Detach. */
 void prk_segment_close(struct prusik_arena *arena);
