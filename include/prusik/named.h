@@ -38,11 +38,6 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* For the flags of prusik_named_options, and of every _open_named. */
-#define PRUSIK_EXISTING 1u /* join only: -ENOENT where there is none */
-#define PRUSIK_NEW 2u /* make only: -EEXIST where there is one alive */
-#define PRUSIK_PERSISTENT 4u /* when it is made: it lives without attachers */
-
 /* What a name can stand for here, and what prusik_named_object points to. */
 enum prusik_kind {
 	PRUSIK_KIND_LOCK, /* struct prusik_lock */
@@ -64,7 +59,7 @@ struct prusik_named_condition {
 
 /* Zero means default. value and limit count when the object is made. */
 struct prusik_named_options {
-	uint32_t flags;
+	uint32_t flags; /* PRUSIK_EXISTING, NEW, PERSISTENT: prusik/arena.h */
 	uint32_t value; /* default 0; 1 for permits and barriers */
 	uint32_t limit; /* of a semaphore; default: none */
 };

@@ -132,8 +132,8 @@ static int find_object(const struct kind *kind, struct prusik_named *handle)
 
 static int open_object(const char *name, struct wish *wish, struct prusik_named *handle)
 {
-	int r = prk_named_open(name, wish->kind->noun, wish->options.flags, ROOM + wish->bytes,
-			       make_object, wish, &handle->arena);
+	int r = prk_named_open_within(name, wish->kind->noun, wish->options.flags, ROOM + wish->bytes, 1,
+				      make_object, wish, &handle->arena);
 
 	if (r < 0)
 		return r;
