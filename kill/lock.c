@@ -17,7 +17,7 @@ struct box {
 };
 
 /* What others sleep for, in kill_run->note. */
-enum { OWNER, NOTES };
+enum { OWNER, OWNER_ID, NOTES };
 
 /* ---- going in and out ---- */
 
@@ -331,6 +331,41 @@ static void a_dead_promise(void *object)
 	box->a.next = PRK_ID_MASK;
 }
 
+/*
+ * Whoever buries the dead owner has raised the epoch, and rests before he clears LIVE;
+ * beside the victim he goes on, and a newcomer takes the slot. One who looks at the
+ * owner meanwhile must not take the old tag and the new life together for a living one:
+ * he would sleep, and no death is to come.
+ */
+static void a_dead_owner_half_buried(void *object)
+{
+	struct box *box = object;
+
+	a_dead_owner(object);
+	kill_run->note[OWNER_ID] = box->a.word & PRK_ID_MASK;
+	prk_raise_epoch();
+}
+
+static bool guest(void *unused)
+{
+	(void)unused;
+	if (prk_joined() < 0)
+		return false;
+	kill_await_go(UINT32_MAX);
+	return true;
+}
+
+static void his_slot_is_taken(void *object)
+{
+	uint32_t id = kill_run->note[OWNER_ID];
+	struct prk_slot *slot = prk_slot_of(id);
+
+	(void)object;
+	prk_store32_rel(&slot->tag, (slot->tag & ~PRK_TAG_LIVE) + 2);
+	prk_store32_rlx(&prk_life->cursor, (id & PRK_SLOT_MASK) - 1);
+	kill_asleep(guest, KILL_STAYS);
+}
+
 static void two_waiters(void *object)
 {
 	a_waiter(object);
@@ -373,6 +408,8 @@ static const struct kill_case lock_cases[] = {
 	{ CASE("acquire", "free"), .victim = acquire, .beside = a_waiter },
 	{ CASE("acquire", "held by a dead one"), .setup = a_dead_owner, .victim = acquire,
 	  .beside = a_waiter },
+	{ CASE("acquire", "held by a dead one, half buried"), .is = KILL_NO_SNAPSHOT | KILL_NO_ALL,
+	  .setup = a_dead_owner_half_buried, .victim = acquire, .beside = his_slot_is_taken },
 	{ CASE("acquire", "held"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner,
 	  .victim = acquire, .unblock = owner_lets_go, .beside = owner_leaves_beside },
 	{ CASE("acquire", "held, no sentinel yet"), .is = KILL_NO_SNAPSHOT, .setup = an_owner,

@@ -530,3 +530,18 @@ TEST(late_to_look)
 	}
 	ck_assert_uint_eq(box->barrier.word, round + 2 * 32);
 }
+
+/* The rounds are told apart by 15 bits in arrivals, by 31 in word. */
+TEST(as_many_rounds_as_can_be_told_apart)
+{
+	struct box *box = new_box(THREADS, 1);
+
+	ck_assert_int_eq(prusik_barrier_wait(&box->barrier, count_action, box, PRUSIK_NOW), 0);
+	for (int i = 1; i < 2 << 15; i++)
+		ck_assert_int_eq(prusik_barrier_wait(&box->barrier, NULL, NULL, PRUSIK_NOW), 0);
+	box->barrier.word = UINT32_MAX - 9;
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(prusik_barrier_wait(&box->barrier, count_action, box, PRUSIK_NOW), 0);
+	ck_assert_uint_eq(box->barrier.word, 10);
+	ck_assert_int_eq(box->actions, 11);
+}

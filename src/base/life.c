@@ -163,6 +163,12 @@ static void robust_pop(struct prk_slot *slot)
 
 /* ---- slots ---- */
 
+/*
+ * Tag and life are looked at as one. Were they not: he is dead, and the epoch raised, but
+ * LIVE not cleared yet (B1, B3); I read the epoch, then his tag; LIVE is cleared, a
+ * newcomer claims the slot (A1), and in life I find no mark. I would take him for alive,
+ * and sleep, with an epoch that knows of his death.
+ */
 bool prk_dead(uint32_t id)
 {
 	uint32_t number = id & PRK_SLOT_MASK;
@@ -170,12 +176,13 @@ bool prk_dead(uint32_t id)
 	/* acq [life.top]: the file is long enough to look */
 	if (number == 0 || number >= prk_load32_acq(&prk_life->top))
 		return true; /* an id nobody ever had: hostile or corrupt memory */
-	const struct prk_slot *slot = &prk_life->slot[number];
-	uint32_t tag = prk_load32_acq(&slot->tag); /* acq [slot.tag]: A3 */
-	if (!(tag & PRK_TAG_LIVE) || prk_id_of(tag, number) != id)
+	/* acq [slot]: A3, and whoever sees the mark sees all that the dead one stored */
+	const struct prk_slot seen = {
+		.life_and_tag = prk_load64_acq(&prk_life->slot[number].life_and_tag),
+	};
+	if (!(seen.tag & PRK_TAG_LIVE) || prk_id_of(seen.tag, number) != id)
 		return true;
-	/* acq [slot.life]: whoever sees the mark sees all that the dead one stored */
-	return (prk_load32_acq(&slot->life) & PRK_LIFE_DIED) != 0;
+	return (seen.life & PRK_LIFE_DIED) != 0;
 }
 
 void prk_ring(void)

@@ -85,6 +85,8 @@ static void end_round(struct prusik_barrier *barrier, bool full, uint32_t broken
 	prk_store32_rel(&barrier->full, full ? others | bit : others);
 	/* E, rel [barrier.word]: publishes what each did before it arrived */
 	prk_store32_rel(&barrier->word, ((word & ~BROKEN) + ONE_ROUND) | broken);
+	/* Or they would be valid again in 2^15 rounds, if none between has arrivals: one party. */
+	prk_store32_rlx(&barrier->arrivals, tag_of(word + ONE_ROUND));
 	if (anybody)
 		prk_wake(&barrier->word, INT_MAX);
 }
