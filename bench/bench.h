@@ -65,6 +65,7 @@ extern const struct bench_workload bench_semaphore[];
 extern const struct bench_workload bench_rlock[];
 extern const struct bench_workload bench_rwlock[];
 extern const struct bench_workload bench_barrier[];
+extern const struct bench_workload bench_thread[];
 extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];
 extern const struct bench_workload bench_queue[];

@@ -16,6 +16,9 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef BENCH_NSYNC
+#include <nsync.h>
+#endif
 
 #define LINE 64
 #define MS INT64_C(1000000)
@@ -24,6 +27,9 @@ union any_lock {
 	struct prusik_lock prusik;
 	pthread_mutex_t mutex;
 	sem_t semaphore;
+#ifdef BENCH_NSYNC
+	nsync_mu nsync;
+#endif
 };
 
 /* A lock and what it protects, each in a cache line of its own. */
@@ -248,6 +254,38 @@ static int sections_semaphore(const struct lock_job *job, struct spot *spot, str
 	return sections(job, spot, account, acquire_semaphore, release_semaphore);
 }
 
+/* ---- nsync_mu, for threads ---- */
+
+#ifdef BENCH_NSYNC
+static int init_nsync(union any_lock *lock)
+{
+	nsync_mu_init(&lock->nsync);
+	return 0;
+}
+
+static inline int acquire_nsync(union any_lock *lock)
+{
+	nsync_mu_lock(&lock->nsync);
+	return 0;
+}
+
+static inline int release_nsync(union any_lock *lock)
+{
+	nsync_mu_unlock(&lock->nsync);
+	return 0;
+}
+
+static int pairs_nsync(union any_lock *lock, uint64_t count, int64_t *ret_ns)
+{
+	return pairs(lock, count, ret_ns, acquire_nsync, release_nsync);
+}
+
+static int sections_nsync(const struct lock_job *job, struct spot *spot, struct lock_account *account)
+{
+	return sections(job, spot, account, acquire_nsync, release_nsync);
+}
+#endif
+
 /* ---- uncontended ---- */
 
 static void *sleep_until_exit(void *nothing)
@@ -444,6 +482,9 @@ static const struct bench_subject alone[] = {
 	SUBJECT("pthread-shared", 0, run_pairs, KIND(1, init_mutex_shared, mutex)),
 	SUBJECT("pthread-robust", 0, run_pairs, KIND(1, init_mutex_robust, mutex)),
 	SUBJECT("sem-shared", 0, run_pairs, KIND(1, init_semaphore_shared, semaphore)),
+#ifdef BENCH_NSYNC
+	SUBJECT("nsync", 0, run_pairs, KIND(0, init_nsync, nsync)),
+#endif
 	{ .name = NULL },
 };
 
@@ -459,6 +500,9 @@ static const struct bench_subject threads[] = {
 	SUBJECT("prusik", 1, run_sections, KIND(0, init_prusik, prusik)),
 	SUBJECT("pthread", 0, run_sections, KIND(0, init_mutex_private, mutex)),
 	SUBJECT("sem", 0, run_sections, KIND(0, init_semaphore_private, semaphore)),
+#ifdef BENCH_NSYNC
+	SUBJECT("nsync", 0, run_sections, KIND(0, init_nsync, nsync)),
+#endif
 	{ .name = NULL },
 };
 

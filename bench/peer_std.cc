@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-// std::counting_semaphore, for threads only.
+// The C++ library's semaphore, reader-writer lock and thread, for threads only.
 #include "peer_std.h"
+#include "thread.h"
 
 #include <new>
 #include <semaphore>
+#include <shared_mutex>
+#include <system_error>
+#include <thread>
 
 using std_semaphore = std::counting_semaphore<>;
 static_assert(sizeof(std_semaphore) <= 64, "it fits");
@@ -23,5 +27,79 @@ int semaphore_std_pairs(void *semaphore, uint64_t count)
 		s->acquire();
 		s->release();
 	}
+	return 0;
+}
+
+static_assert(sizeof(std::shared_mutex) <= 64, "it fits");
+
+int rwlock_std_init(void *mutex)
+{
+	new (mutex) std::shared_mutex;
+	return 0;
+}
+
+// Sixteen visits at a time, as all others are counted.
+template <typename Visit>
+static int visits(uint64_t count, uint32_t *stop, uint64_t *ret_done, Visit visit)
+{
+	uint64_t done = 0;
+
+	for (; done < count && !__atomic_load_n(stop, __ATOMIC_RELAXED); done += 16)
+		for (int i = 0; i < 16; i++)
+			visit(i);
+	*ret_done = done;
+	return 0;
+}
+
+static inline void read(std::shared_mutex *mutex)
+{
+	mutex->lock_shared();
+	mutex->unlock_shared();
+}
+
+static inline void write(std::shared_mutex *mutex, volatile uint64_t *counter)
+{
+	mutex->lock();
+	*counter = *counter + 1;
+	mutex->unlock();
+}
+
+int rwlock_std_read(void *object, uint64_t count, uint32_t *stop, uint64_t *ret_done)
+{
+	auto *mutex = static_cast<std::shared_mutex *>(object);
+
+	return visits(count, stop, ret_done, [=](int) { read(mutex); });
+}
+
+int rwlock_std_write(void *object, uint64_t count, uint32_t *stop, uint64_t *ret_done, volatile uint64_t *counter)
+{
+	auto *mutex = static_cast<std::shared_mutex *>(object);
+
+	return visits(count, stop, ret_done, [=](int) { write(mutex, counter); });
+}
+
+int rwlock_std_mixed(void *object, uint64_t count, uint32_t *stop, uint64_t *ret_done, volatile uint64_t *counter)
+{
+	auto *mutex = static_cast<std::shared_mutex *>(object);
+
+	return visits(count, stop, ret_done, [=](int i) { i ? read(mutex) : write(mutex, counter); });
+}
+
+int start_std(void **ret_thread, uint64_t *counter)
+{
+	try {
+		*ret_thread = new std::thread([counter] { ++*counter; });
+	} catch (const std::system_error &) {
+		return -1;
+	}
+	return 0;
+}
+
+int join_std(void *thread)
+{
+	auto *joined = static_cast<std::thread *>(thread);
+
+	joined->join();
+	delete joined;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* peer_std - a loop over the C++ library's semaphore, made where it is known */
+/* peer_std - loops over what the C++ library has, made where it is known */
 #ifndef BENCH_PEER_STD_H
 #define BENCH_PEER_STD_H
 
@@ -15,6 +15,16 @@ typedef int semaphore_pairs(void *semaphore, uint64_t count);
 /* peer_std.cc: std::counting_semaphore, in 64 bytes. */
 int semaphore_std_init(void *semaphore, unsigned int value, int shared);
 int semaphore_std_pairs(void *semaphore, uint64_t count);
+
+/*
+ * std::shared_mutex, in 64 bytes. Read, or write, until so many times or until *stop is
+ * not 0; a writer raises *counter. How often, in *ret_done, a multiple of 16.
+ */
+int rwlock_std_init(void *mutex);
+int rwlock_std_read(void *mutex, uint64_t count, uint32_t *stop, uint64_t *ret_done);
+int rwlock_std_write(void *mutex, uint64_t count, uint32_t *stop, uint64_t *ret_done, volatile uint64_t *counter);
+/* The same, one of 16 visits writing. */
+int rwlock_std_mixed(void *mutex, uint64_t count, uint32_t *stop, uint64_t *ret_done, volatile uint64_t *counter);
 
 #ifdef __cplusplus
 }

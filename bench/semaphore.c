@@ -285,7 +285,7 @@ static const struct bench_subject alone[] = {
 	SUBJECT("prusik-permits", 1, run_alone, KIND(0, permits)),
 	SUBJECT("sem", 0, run_alone, KIND(0, posix)),
 	SUBJECT("sem-shared", 0, run_alone, KIND(1, posix)),
-#ifdef BENCH_STD_SEMAPHORE
+#ifdef BENCH_STD
 	SUBJECT("std", 0, run_alone,
 		(&(const struct semaphore_kind){ 0, semaphore_std_init, semaphore_std_pairs, NULL, NULL })),
 #endif
