@@ -285,9 +285,15 @@ static uint32_t setters_over;
 		prk_add32_acqrel(pair == &pairs[n] ? &pair->mine : &pair->wrong, 1);               \
 	}
 PAIR(0)
-PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PAIR(6) PAIR(7)
+PAIR(1)
+PAIR(2)
+PAIR(3)
+PAIR(4)
+PAIR(5)
+PAIR(6)
+PAIR(7)
 
-	static int set_often(void *argument)
+static int set_often(void *argument)
 {
 	struct pair *pair = argument;
 

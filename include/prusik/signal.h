@@ -51,8 +51,10 @@
  *
  * kill -9: all of it is the process's own; nothing is left of it.
  *
- * Async-signal-safe: prusik_signal_raise, kill, kill_group, queue, alarm, block, unblock,
- * mask, pending, list, name, number. The others: not.
+ * Async-signal-safe: prusik_signal_raise, prusik_signal_kill, prusik_signal_kill_group,
+ * prusik_signal_queue, prusik_signal_alarm, prusik_signal_block, prusik_signal_unblock,
+ * prusik_signal_mask, prusik_signal_pending, prusik_signal_list, prusik_signal_name,
+ * prusik_signal_number. The others: not.
  */
 #ifndef PRUSIK_SIGNAL_H
 #define PRUSIK_SIGNAL_H
