@@ -18,8 +18,17 @@
 #define ROUNDS_ENOUGH 3
 
 static const struct bench_workload *const tables[] = {
-	bench_lock, bench_rlock, bench_rwlock, bench_event, bench_semaphore, bench_barrier,
-	bench_thread, bench_wake, bench_condition, bench_queue,
+	bench_lock,
+	bench_rlock,
+	bench_rwlock,
+	bench_event,
+	bench_semaphore,
+	bench_barrier,
+	bench_thread,
+	bench_signal,
+	bench_wake,
+	bench_condition,
+	bench_queue,
 };
 
 struct options {

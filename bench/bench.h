@@ -69,6 +69,7 @@ extern const struct bench_workload bench_thread[];
 extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];
 extern const struct bench_workload bench_queue[];
+extern const struct bench_workload bench_signal[];
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */
 void bench_note(const struct bench_piece *piece, const char *format, ...)

@@ -12,5 +12,6 @@ enum {
 
 /* The commands, one file each: argv from the command's own name on; the exit code. */
 int prusik_cmd_demo(int argc, char **argv);
+int prusik_cmd_kill(int argc, char **argv);
 
 #endif

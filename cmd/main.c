@@ -28,6 +28,7 @@ static int help(int argc, char **argv);
 
 static const struct command commands[] = {
 	{ "demo", prusik_cmd_demo, "count words with workers that are being killed" },
+	{ "kill", prusik_cmd_kill, "send a signal; list the signals" },
 	{ "--help", help, "print this" },
 	{ "--version", version, "print the version" },
 };

@@ -22,6 +22,7 @@
 #include <prusik/rlock.h>
 #include <prusik/rwlock.h>
 #include <prusik/semaphore.h>
+#include <prusik/signal.h>
 #include <prusik/thread.h>
 
 #endif

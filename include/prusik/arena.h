@@ -23,6 +23,8 @@
  *
  * Each call that takes an arena may also return -EPROTO: its bytes are corrupt, and
  * nothing was changed; or a cause for which the domain could not be joined (common.h).
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_ARENA_H
 #define PRUSIK_ARENA_H

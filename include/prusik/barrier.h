@@ -23,6 +23,8 @@
  * never counted as arrived. Who dies before it has arrived was never there: nobody
  * can tell it from one who is late, so give a deadline, or call abort when you learn
  * of the death.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_BARRIER_H
 #define PRUSIK_BARRIER_H

@@ -18,6 +18,9 @@
  *
  * kill -9: whoever sets it is killed before the set, and nothing has happened, or
  * after it, and all waits end.
+ *
+ * Async-signal-safe: prusik_cancel_set, prusik_cancel_clear, prusik_cancel_is_set. The
+ * others: not.
  */
 #ifndef PRUSIK_CANCEL_H
 #define PRUSIK_CANCEL_H

@@ -16,10 +16,10 @@
  *   -ENOSPC      arena or table full    -EPROTO     not ours, or another layout
  *   -ESTALE      lease lost             -EEXIST / -ENOENT  name taken / unknown
  *   -ECANCELED   given up on request    -EOVERFLOW  more than can be counted
- *   -ECANCELED   given up on request    -EPROTOTYPE  an object of another kind has that name
+ *   -EPROTOTYPE  an object of another kind has that name
  *
  * errno is neither read nor set. The library never prints, never exits, and
- * installs no signal handler.
+ * installs no signal handler unless told to (prusik/signal.h). No call returns -EINTR.
  *
  * Participants. A thread that uses a prusik object is a participant. It joins
  * its user's domain (a directory: $PRUSIK_DIR, else /dev/shm/prusik-UID) at its
@@ -30,6 +30,8 @@
  *   -EPROTO    the domain was made by an incompatible build of prusik
  *   -ENOSPC    no room on the domain's file system, or 16,384 participants
  *   -EMFILE, -ENFILE, -ENOMEM, -EACCES, -ENOENT   from opening the domain
+ *
+ * Async-signal-safe: all functions of this header.
  */
 #ifndef PRUSIK_COMMON_H
 #define PRUSIK_COMMON_H

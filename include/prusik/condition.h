@@ -16,6 +16,8 @@
  * every death in the domain wakes the waiters, who look at the predicate again.
  * So a wait may end without a notify meant for it, as everywhere with conditions.
  * notify never waits for the ones it woke.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_CONDITION_H
 #define PRUSIK_CONDITION_H

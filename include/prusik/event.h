@@ -9,6 +9,9 @@
  *
  * kill -9: setting is one step in which the flag is set and all are woken; it
  * never waits for anyone, and a killed waiter costs nothing.
+ *
+ * Async-signal-safe: prusik_event_set, prusik_event_clear, prusik_event_is_set. The
+ * others: not.
  */
 #ifndef PRUSIK_EVENT_H
 #define PRUSIK_EVENT_H

@@ -27,6 +27,8 @@
  * that only try (PRUSIK_NOW) too, count it as held. So nobody is passed over for ever.
  *
  * Not recursive. Any thread may release it, as in Python.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_LOCK_H
 #define PRUSIK_LOCK_H

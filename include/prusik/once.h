@@ -10,6 +10,8 @@
  *
  * kill -9: when the one who does it dies half-way, one of those who wait does it
  * again, and is told.
+ *
+ * Async-signal-safe: prusik_once_done. The others: not.
  */
 #ifndef PRUSIK_ONCE_H
 #define PRUSIK_ONCE_H

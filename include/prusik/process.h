@@ -13,6 +13,8 @@
  * arenas, queues and whatever else lies in shared memory. Its exit status is read
  * through a descriptor of its own (a pidfd), so no other child is touched and the
  * number cannot be mistaken for a newer process's.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_PROCESS_H
 #define PRUSIK_PROCESS_H

@@ -22,6 +22,8 @@
  *
  * Context of every call: threads; not signal handlers. None is ended by a signal.
  * A call that waits may also return -ECANCELED (prusik/cancel.h).
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_QUEUE_H
 #define PRUSIK_QUEUE_H

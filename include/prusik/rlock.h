@@ -10,6 +10,8 @@
  *
  * With a condition: prusik_condition_wait_rlock; where a call wants a lock of which
  * only the holder matters (prusik_condition_notify), give it &rlock->lock.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_RLOCK_H
 #define PRUSIK_RLOCK_H

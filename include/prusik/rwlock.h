@@ -17,6 +17,8 @@
  * kill -9: readers and the writer are recorded by name. A dead reader does not count
  * any more; after a writer that died inside the next one, reader or writer, is told
  * PRUSIK_RECOVERED (each reader who enters, until a writer has released it).
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_RWLOCK_H
 #define PRUSIK_RWLOCK_H

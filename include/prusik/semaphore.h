@@ -23,6 +23,8 @@
  * kill -9: a release is one step: the count is raised and as many are woken. A waiter
  * that dies, even one that has been woken, takes nothing with it: the permit goes to
  * the next one.
+ *
+ * Async-signal-safe: prusik_semaphore_release, prusik_semaphore_value. The others: not.
  */
 #ifndef PRUSIK_SEMAPHORE_H
 #define PRUSIK_SEMAPHORE_H

@@ -22,6 +22,8 @@
  *
  * The thread that ran main, and threads made otherwise, are known too:
  * prusik_thread_current works in all of them.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_THREAD_H
 #define PRUSIK_THREAD_H

@@ -52,7 +52,10 @@ static int wait_once(struct prusik_condition *condition, struct prusik_lock *loc
 
 	prk_store32_rlx(&condition->word, seen);
 	prk_lock_release(lock);
-	int r = prk_wait(&condition->word, seen, epoch, deadline);
+	int r;
+	do /* neither notified, nor a death: a signal */
+		r = prk_wait(&condition->word, seen, epoch, deadline);
+	while (r == 0 && prk_load32_rlx(&condition->word) == seen && prk_epoch() == epoch);
 	int again = prk_lock_take(lock);
 	if (depth)
 		prk_store32_rlx(depth, times);
