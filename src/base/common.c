@@ -91,6 +91,8 @@ const char *prusik_strerror(int result)
 		{ -EALREADY, "too late" },
 		{ -ENOTDIR, "not a directory" },
 		{ -ENOSYS, "not supported by this kernel" },
+		{ -EOPNOTSUPP, "not supported here" },
+		{ -EBADF, "bad descriptor" },
 		{ -EROFS, "read-only file system" },
 	};
 
