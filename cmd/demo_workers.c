@@ -44,7 +44,7 @@ static int be_worker(void *argument)
 static int start_worker(struct pool *pool, unsigned int i)
 {
 	static const struct prusik_process_options options = { .name = "prusik-worker",
-							       .dies_with_parent = 1 };
+							       .daemon = 1 };
 	int r = prusik_process_start(be_worker, pool, &options, &pool->worker[i]);
 
 	if (r == 0) {

@@ -239,6 +239,8 @@ static int list(void)
 
 int main(int argc, char **argv)
 {
+	if (test_begin)
+		test_begin();
 	if (argc > 1 && strcmp(argv[1], "--list") == 0)
 		return list();
 	if (!mkdtemp(directory)) {

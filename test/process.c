@@ -139,7 +139,7 @@ static int exec_sh(void *unused)
 
 TEST(a_child_may_exec)
 {
-	struct prusik_process_options options = { .dies_with_parent = 1 };
+	struct prusik_process_options options = { .daemon = 1 };
 
 	ck_assert_int_eq(finish(start_with(exec_sh, NULL, &options)), 23);
 }
@@ -466,7 +466,7 @@ static int be_grandchild(void *argument)
 	return sleep_for_ever(NULL);
 }
 
-static const struct prusik_process_options with_parent = { .dies_with_parent = 1 };
+static const struct prusik_process_options with_parent = { .daemon = 1 };
 
 static int be_middle(void *family)
 {

@@ -64,6 +64,9 @@ void test_add(struct test_case *entry);
 void test_enter(const char *name);
 void test_leave(const struct test_case *entry);
 
+/* Defined by a test file that has to do something at the beginning of main. */
+void test_begin(void) __attribute__((weak));
+
 /*
  * test_fork - a child that runs function(argument) and exits with what it returns
  *

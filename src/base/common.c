@@ -95,6 +95,8 @@ const char *prusik_strerror(int result)
 		{ -EOVERFLOW, "more than can be counted" },
 		{ -ENOTDIR, "not a directory" },
 		{ -ENOSYS, "not supported by this kernel" },
+		{ -EOPNOTSUPP, "not supported here" },
+		{ -EBADF, "bad descriptor" },
 		{ -EROFS, "read-only file system" },
 	};
 

@@ -38,6 +38,15 @@ enum prk_sys {
 	PRK_SYS_WAITID,
 	PRK_SYS_POLL,
 	PRK_SYS_MALLOC,
+	PRK_SYS_EXEC,
+	PRK_SYS_PIPE,
+	PRK_SYS_SOCKET,
+	PRK_SYS_DUP,
+	PRK_SYS_READ,
+	PRK_SYS_WRITE,
+	PRK_SYS_SEND,
+	PRK_SYS_RECEIVE,
+	PRK_SYS_RANDOM,
 	PRK_SYS_COUNT,
 };
 
@@ -46,6 +55,9 @@ enum prk_sys {
  * -error, once. nth 0 takes that back.
  */
 void prk_sys_fail(enum prk_sys call, uint32_t nth, int error);
+
+/* For the wrappers themselves. 0: go on; else what the call is to return. */
+int prk_sys_gate(enum prk_sys call);
 
 int prk_sys_open(const char *path, int flags, mode_t mode);
 int prk_sys_openat(int dir, const char *path, int flags, mode_t mode);

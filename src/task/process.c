@@ -1,291 +1,111 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process - fork, a pidfd, and one answer for all who ask
- *
- * Starting. The child must not run a single line of the caller's before its pidfd
- * is there, else a start that fails (-EMFILE) has had effects. So it waits at a
- * gate, a word in a page that the two share, until the parent says GO or AWAY. A
- * parent that is killed meanwhile says nothing, which the child sees. (A pipe would
- * do, if no other thread of the parent could fork at that moment and keep its
- * writing end open.)
- *
- * Dying with the parent. The kernel's PR_SET_PDEATHSIG is sent when the *thread*
- * that forked ends. A program's first thread ends with the program, as a rule, so
- * for its children that is right. A child of another thread has a small thread of
- * its own instead, which sleeps on a pidfd of the parent until that has ended, and
- * then kills the child. The parent opens the pidfd before the fork, so that it
- * never means another process.
- *
- * The death signal comes from whoever is the parent when it is sent. Had the real
- * one died before the signal was asked for, it would come from a stranger, and too
- * late; hence the look at getppid() after asking. The pidfd does not do here: a
- * dying program hands its children on before its last thread has ended, and only
- * then does its pidfd tell. A child that is in another PID namespace than its
- * parent has 0 for a parent, before and after; it gets the watching thread.
+ * process - a pidfd, and one answer for all who ask
  */
-#include <prusik/process.h>
+#include "task/process.h"
 
-#include "base/life.h"
 #include "base/sys.h"
+#include "base/sys_process.h"
+#include "base/wait.h"
+#include "base/wait_fd.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-/* How often a child at the gate looks whether it still has its parent. */
-#define GATE_SLICE INT64_C(10000000)
 /* How often to ask again for a child that has ended but whose code is held back (by a tracer). */
 #define HELD_BACK_SLICE INT64_C(1000000)
-/* Page size: what a gate takes. */
-#define GATE_BYTES 4096
 
-enum gate_word {
-	GATE_CLOSED,
-	GATE_GO,
-	GATE_AWAY,
-};
+/* ---- handles ---- */
 
-enum process_state {
-	PROCESS_RUNNING,
-	PROCESS_ENDED,
-};
-
-/*
- * struct prusik_process - a handle, in the parent's private memory
- *
- * lock guards state and result, and is held while the kernel is asked for the
- * child's code, which it tells only once. All else is fixed after the start.
- */
-struct prusik_process {
-	pthread_mutex_t lock;
-	enum process_state state;
-	int result; /* once it has ended: its code, or LOST */
-	int pidfd;
-	pid_t pid;
-	pid_t parent;
-	char name[];
-};
-
-/* Outside of -64..255. */
-#define LOST 256
-
-/* What the child needs to know of its start. */
-struct start {
-	struct prusik_process *process; /* the parent's handle of it */
-	int (*function)(void *);
-	void *argument;
-	const struct prusik_process_options *options;
-	uint32_t *gate;
-	pid_t parent;
-	int parent_pidfd;
-	int by_first_thread;
-};
-
-/* ---- stdio ---- */
-
-/*
- * fflush(NULL) waits for each stream's lock, and a thread that waits for a line on
- * stdin holds that one for as long as it waits.
- */
-static void flush_stdio(void)
+struct prusik_process *prk_process_new(const char *name, enum prk_process_kind kind)
 {
-	if (ftrylockfile(stdin) == 0) {
-		fflush(NULL);
-		funlockfile(stdin);
-	} else {
-		fflush(stdout);
-		fflush(stderr);
-	}
-}
-
-/* ---- the child ---- */
-
-/* kill(getpid()), but right in every PID namespace. */
-static void die(void)
-{
-	prk_sys_tgkill(getpid(), prk_sys_gettid(), SIGKILL);
-}
-
-static int has_ended(int pidfd)
-{
-	return prk_sys_poll_readable(pidfd, PRUSIK_NOW) == 0;
-}
-
-static void *watch_parent(void *argument)
-{
-	int pidfd = (int)(intptr_t)argument;
-
-	while (prk_sys_poll_readable(pidfd, PRUSIK_FOREVER) < 0)
-		;
-	die();
-	return NULL;
-}
-
-static int watch(const struct start *start)
-{
-	void *pidfd = (void *)(intptr_t)start->parent_pidfd;
-
-	return prk_sys_helper_thread(watch_parent, pidfd, "prusik-parent");
-}
-
-static void ask_for_death_signal(const struct start *start)
-{
-	prk_sys_set_parent_death_signal(SIGKILL);
-	pid_t parent = getppid();
-	if ((parent != start->parent && parent != 0) || has_ended(start->parent_pidfd))
-		die();
-	prk_sys_close(start->parent_pidfd);
-}
-
-static void die_with_parent(const struct start *start)
-{
-	int has_signal = start->by_first_thread && getppid() != 0;
-
-	/* Without a thread: better killed with the thread that forked it than not at all. */
-	if (has_signal || watch(start) < 0)
-		ask_for_death_signal(start);
-}
-
-static void pass_gate(const struct start *start)
-{
-	uint32_t word;
-
-	/* acq [process.gate] */
-	while ((word = prk_load32_acq(start->gate)) == GATE_CLOSED) {
-		prk_sys_futex_wait(start->gate, GATE_CLOSED, prusik_in_ns(GATE_SLICE));
-		if (has_ended(start->parent_pidfd))
-			break;
-	}
-	if (word != GATE_GO)
-		_exit(0);
-	prk_sys_munmap(start->gate, GATE_BYTES);
-}
-
-__attribute__((noreturn)) static void be_child(const struct start *start)
-{
-	pass_gate(start);
-	prk_sys_free(start->process);
-	if (start->options->name)
-		prk_sys_set_name(start->options->name);
-	if (start->options->dies_with_parent)
-		die_with_parent(start);
-	else
-		prk_sys_close(start->parent_pidfd);
-	int code = start->function(start->argument);
-	flush_stdio();
-	prk_leave();
-	_exit(code & 0xff);
-}
-
-/* ---- starting ---- */
-
-static void open_gate(uint32_t *gate, enum gate_word word)
-{
-	prk_store32_rel(gate, word); /* rel [process.gate] */
-	prk_sys_futex_wake(gate, 1);
-}
-
-/* The child waits at the gate and for nothing else, so this does not last. */
-static void send_away(pid_t pid, uint32_t *gate)
-{
-	siginfo_t info;
-	int r;
-
-	open_gate(gate, GATE_AWAY);
-	do
-		r = prk_sys_waitid(P_PID, (id_t)pid, &info, WEXITED);
-	while (r < 0 && r != -ECHILD);
-}
-
-/* Fork. The parent's own pidfd makes room for the child's. */
-static pid_t fork_child(struct start *start)
-{
-	start->parent_pidfd = prk_sys_pidfd_open(getpid());
-	if (start->parent_pidfd < 0)
-		return start->parent_pidfd;
-	flush_stdio();
-	pid_t pid = prk_sys_fork();
-	if (pid == 0)
-		be_child(start);
-	prk_sys_close(start->parent_pidfd);
-	return pid;
-}
-
-static int start_child(struct start *start)
-{
-	pid_t pid = fork_child(start);
-	if (pid < 0)
-		return pid;
-	int pidfd = prk_sys_pidfd_open(pid);
-	if (pidfd < 0) {
-		send_away(pid, start->gate);
-		return pidfd;
-	}
-	start->process->pid = pid;
-	start->process->pidfd = pidfd;
-	open_gate(start->gate, GATE_GO);
-	return 0;
-}
-
-static int new_gate(uint32_t **ret_gate)
-{
-	void *page;
-	int r = prk_sys_mmap(&page, GATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			     -1, 0);
-
-	if (r == 0)
-		*ret_gate = page;
-	return r;
-}
-
-static struct prusik_process *new_process(const char *name)
-{
-	size_t length = name ? strlen(name) : 0;
-	struct prusik_process *process = prk_sys_calloc(sizeof *process + length + 1);
+	struct prusik_process *process = prk_sys_calloc(sizeof *process);
 
 	if (!process)
 		return NULL;
-	if (length)
-		memcpy(process->name, name, length);
+	memcpy(process->name, name, strnlen(name, PRUSIK_PROCESS_NAME_MAX));
+	process->kind = kind;
+	process->refs = 1;
+	process->pidfd = -1;
 	process->parent = getpid();
+	for (int i = 0; i < 3; i++)
+		process->stream[i] = -1;
 	pthread_mutex_init(&process->lock, NULL);
 	return process;
 }
 
-int prusik_process_start(int (*function)(void *), void *argument,
-			 const struct prusik_process_options *options,
-			 struct prusik_process **ret_process)
+static void destroy(struct prusik_process *process)
 {
-	static const struct prusik_process_options defaults;
-	struct start start = {
-		.function = function,
-		.argument = argument,
-		.options = options ? options : &defaults,
-		.parent = getpid(),
-	};
+	for (int i = 0; i < 3; i++)
+		if (process->stream[i] >= 0)
+			prk_sys_close(process->stream[i]);
+	for (int i = 0; i < 2; i++)
+		prk_sys_free(process->capture[i].data);
+	if (process->pidfd >= 0)
+		prk_sys_close(process->pidfd);
+	prk_sys_free(process);
+}
 
-	if (!function || !ret_process)
-		return -EINVAL;
-	start.by_first_thread = prk_sys_gettid() == start.parent;
-	int r = new_gate(&start.gate);
-	if (r < 0)
-		return r;
-	start.process = new_process(start.options->name);
-	r = start.process ? start_child(&start) : -ENOMEM;
-	prk_sys_munmap(start.gate, GATE_BYTES);
-	if (r == 0)
-		*ret_process = start.process;
+void prk_process_drop(struct prusik_process *process)
+{
+	/* acqrel [process.refs]: whoever frees it does so after all others' last use */
+	if (prk_add32_acqrel(&process->refs, (uint32_t)-1) == 1)
+		destroy(process);
+}
+
+static bool ours(const struct prusik_process *process)
+{
+	return process->kind == PRK_PROCESS_CHILD && process->parent == getpid();
+}
+
+/* A handle that was copied by fork: the list's reference was not. */
+static void drop_copy(struct prusik_process *process)
+{
+	if (process->refs <= 1 + process->listed)
+		destroy(process);
 	else
-		prk_sys_free(start.process);
-	return r;
+		process->refs--;
+}
+
+void prusik_process_free(struct prusik_process *process)
+{
+	if (!process)
+		return;
+	if (process->kind == PRK_PROCESS_CHILD && !ours(process)) {
+		drop_copy(process);
+		return;
+	}
+	int r = ours(process) ? prk_process_read_code(process, NULL) : -EAGAIN;
+	if (r == 0 || r == -ECHILD)
+		prk_family_remove(process); /* leaves no zombie if it has ended */
+	prk_process_drop(process);
 }
 
 /* ---- joining ---- */
 
-/* Ask the kernel, once. -EAGAIN: it has ended, but a tracer still holds the code back. */
+/* Does the kernel throw away the codes of children? Then it was nobody else who took it. */
+static bool codes_are_dropped(void)
+{
+	struct sigaction action;
+
+	return sigaction(SIGCHLD, NULL, &action) == 0 &&
+	       (action.sa_handler == SIG_IGN || (action.sa_flags & SA_NOCLDWAIT));
+}
+
+static int code_of_status(int status)
+{
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int code_of_lost(const struct prusik_process *process)
+{
+	int status = codes_are_dropped() ? prk_sys_pidfd_status(process->pidfd) : -ECHILD;
+
+	return status < 0 ? PRK_PROCESS_LOST : code_of_status(status);
+}
+
+/* Ask the kernel, once. -EAGAIN: it runs, or it has ended but a tracer still holds the code back. */
 static int read_code_locked(struct prusik_process *process)
 {
 	siginfo_t info;
@@ -295,22 +115,24 @@ static int read_code_locked(struct prusik_process *process)
 		return -EAGAIN;
 	if (r < 0 && r != -ECHILD)
 		return r;
+	if (r == -ECHILD && prk_sys_poll_readable(process->pidfd, PRUSIK_NOW) == -ETIMEDOUT)
+		return -EAGAIN; /* a thread of it still runs, or it is somebody else's */
 	if (r == -ECHILD)
-		process->result = LOST;
+		process->result = code_of_lost(process);
 	else
 		process->result = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
-	process->state = PROCESS_ENDED;
+	process->state = PRK_PROCESS_ENDED;
 	return 0;
 }
 
-static int read_code(struct prusik_process *process, int *ret_code)
+int prk_process_read_code(struct prusik_process *process, int *ret_code)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&process->lock);
-	if (process->state == PROCESS_RUNNING)
+	if (process->state == PRK_PROCESS_RUNNING)
 		r = read_code_locked(process);
-	if (r == 0 && process->result == LOST)
+	if (r == 0 && process->result == PRK_PROCESS_LOST)
 		r = -ECHILD;
 	else if (r == 0 && ret_code)
 		*ret_code = process->result;
@@ -326,25 +148,53 @@ static int pause_until(int64_t deadline)
 
 	if (deadline == PRUSIK_NOW || prusik_now() >= deadline)
 		return -ETIMEDOUT;
-	prk_sys_futex_wait(&never_woken, 0, deadline < slice ? deadline : slice);
-	return 0;
+	return prk_wait_private(&never_woken, 0, deadline < slice ? deadline : slice) == -ECANCELED ?
+		       -ECANCELED :
+		       0;
+}
+
+static int join_child(struct prusik_process *process, int64_t deadline, int *ret_code)
+{
+	int r = prk_wait_readable(process->pidfd, deadline);
+
+	if (r < 0)
+		return r;
+	while ((r = prk_process_read_code(process, ret_code)) == -EAGAIN) {
+		r = pause_until(deadline);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0 || r == -ECHILD)
+		prk_family_remove(process);
+	return r;
 }
 
 int prusik_process_join(struct prusik_process *process, int64_t deadline, int *ret_code)
 {
 	if (!process)
 		return -EINVAL;
-	if (process->parent != getpid())
+	if (process->kind == PRK_PROCESS_SELF && process->pid == getpid())
+		return -EDEADLK;
+	if (ours(process))
+		return join_child(process, deadline, ret_code);
+	if (process->kind != PRK_PROCESS_PARENT)
 		return -EPERM;
-	int r = prk_sys_poll_readable(process->pidfd, deadline);
-	if (r < 0)
-		return r;
-	while ((r = read_code(process, ret_code)) == -EAGAIN) {
-		r = pause_until(deadline);
-		if (r < 0)
-			return r;
-	}
-	return r;
+	int r = prk_wait_readable(process->pidfd, deadline);
+	return r < 0 ? r : -ECHILD;
+}
+
+int prusik_process_exitcode(struct prusik_process *process, int *ret_code)
+{
+	return prusik_process_join(process, PRUSIK_NOW, ret_code);
+}
+
+void prk_process_bury(struct prusik_process *process)
+{
+	uint32_t *token = prk_cancel_here;
+
+	prk_cancel_here = NULL;
+	join_child(process, PRUSIK_FOREVER, NULL);
+	prk_cancel_here = token;
 }
 
 int prusik_process_is_alive(struct prusik_process *process)
@@ -354,7 +204,7 @@ int prusik_process_is_alive(struct prusik_process *process)
 	return r == -ETIMEDOUT ? 1 : r;
 }
 
-/* ---- signals, questions, the end ---- */
+/* ---- signals, questions ---- */
 
 int prusik_process_signal(struct prusik_process *process, int signal)
 {
@@ -371,9 +221,21 @@ int prusik_process_kill(struct prusik_process *process)
 	return prusik_process_signal(process, SIGKILL);
 }
 
+int prusik_process_kill_tree(struct prusik_process *process)
+{
+	if (!process || process->kind != PRK_PROCESS_CHILD)
+		return -EINVAL;
+	return prk_trees_kill(&process->pidfd, 1);
+}
+
 int prusik_process_pid(const struct prusik_process *process)
 {
 	return process ? process->pid : -EINVAL;
+}
+
+int prusik_process_ppid(const struct prusik_process *process)
+{
+	return process ? process->parent : -EINVAL;
 }
 
 const char *prusik_process_name(const struct prusik_process *process)
@@ -381,19 +243,12 @@ const char *prusik_process_name(const struct prusik_process *process)
 	return process ? process->name : NULL;
 }
 
+int prusik_process_is_daemon(const struct prusik_process *process)
+{
+	return process ? process->daemon != 0 : -EINVAL;
+}
+
 int prusik_process_sentinel(const struct prusik_process *process)
 {
 	return process ? process->pidfd : -EINVAL;
-}
-
-void prusik_process_free(struct prusik_process *process)
-{
-	if (!process)
-		return;
-	if (process->parent == getpid()) {
-		read_code(process, NULL); /* leaves no zombie if it has ended */
-		pthread_mutex_destroy(&process->lock);
-	}
-	prk_sys_close(process->pidfd);
-	prk_sys_free(process);
 }

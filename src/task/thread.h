@@ -85,6 +85,8 @@ extern __thread struct prusik_thread *prk_thread_here __attribute__((tls_model("
 
 /* Make the list, if there is none. Must have returned 0 before any of the following. */
 int prk_threads_open(void);
+/* Is there one? */
+bool prk_threads_known(void);
 
 void prk_threads_lock(void);
 void prk_threads_unlock(void);

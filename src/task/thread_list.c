@@ -148,6 +148,11 @@ __attribute__((constructor)) static void look_after_fork(void)
 	pthread_atfork(NULL, NULL, forked);
 }
 
+bool prk_threads_known(void)
+{
+	return here() != NULL;
+}
+
 int prk_threads_open(void)
 {
 	void *page, *none = NULL;
