@@ -214,7 +214,7 @@ static struct box *box_to_wait_in(void)
 	ck_assert_int_eq(prusik_permits_init(&box->permits, 1), 0);
 	ck_assert_int_eq(
 		prusik_process_start(sleep_long, NULL,
-				     &(struct prusik_process_options){ .dies_with_parent = 1 },
+				     &(struct prusik_process_options){ .daemon = 1 },
 				     &box->process),
 		0);
 	ck_assert_int_eq(prusik_signal_block(~UINT64_C(0), &mask), 0);
