@@ -332,7 +332,7 @@ static void a_dead_promise(void *object)
 }
 
 /*
- * Whoever buries the dead owner has raised the epoch, and rests before he clears LIVE;
+ * Whoever buries the dead owner has raised the epoch, and rests before he clears LIVE (B4);
  * beside the victim he goes on, and a newcomer takes the slot. One who looks at the
  * owner meanwhile must not take the old tag and the new life together for a living one:
  * he would sleep, and no death is to come.

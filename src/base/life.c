@@ -165,7 +165,7 @@ static void robust_pop(struct prk_slot *slot)
 
 /*
  * Tag and life are looked at as one. Were they not: he is dead, and the epoch raised, but
- * LIVE not cleared yet (B1, B3); I read the epoch, then his tag; LIVE is cleared, a
+ * LIVE not cleared yet (B1, B4); I read the epoch, then his tag; LIVE is cleared, a
  * newcomer claims the slot (A1), and in life I find no mark. I would take him for alive,
  * and sleep, with an epoch that knows of his death.
  */
@@ -198,17 +198,18 @@ void prk_raise_epoch(void)
 }
 
 /*
- * B1 epoch raised, B2 sleepers woken, B3 LIVE cleared, B4 bell rung. Killed before
- * B3: the slot is still DIED and LIVE, the next sweep does it all again. A
- * sentinel's own death concerns the sentinels only: it holds nothing.
+ * B1 epoch raised, B2 sleepers woken, B3 bell rung, B4 LIVE cleared. Killed before
+ * B4: the slot is still DIED and LIVE, the next sweep does it all again. Were the bell
+ * rung last, one killed just before it, who need not take part yet, would leave nothing
+ * to be seen. A sentinel's own death concerns the sentinels only: it holds nothing.
  */
 void prk_bury(struct prk_slot *slot, uint32_t tag)
 {
 	if (prk_load32_rlx(&slot->kind) != PRK_SLOT_SENTINEL)
 		prk_raise_epoch();
-	/* B3, rel [slot.tag]: pairs with prk_dead and claim */
+	prk_ring(); /* B3 */
+	/* B4, rel [slot.tag]: pairs with prk_dead and claim */
 	prk_cas32_acqrel(&slot->tag, &tag, (tag & ~PRK_TAG_LIVE) + 2);
-	prk_ring(); /* B4 */
 }
 
 int prk_sweep(void)
@@ -362,6 +363,20 @@ int prk_join(void)
 }
 
 /*
+ * Before the thread number, which stays: killed from here on, the thread is marked by
+ * the kernel too, which wakes a sentinel. The life word as it was.
+ */
+static uint32_t mark_myself(struct prk_slot *slot)
+{
+	uint32_t seen = prk_load32_rlx(&slot->life);
+
+	/* rel [slot.life]: publishes all that was stored before the end */
+	while (!prk_cas32_acqrel(&slot->life, &seen, seen | PRK_LIFE_DIED))
+		;
+	return seen;
+}
+
+/*
  * L1 life says DIED (something may be held: burying tells the others), or LIVE is
  * cleared (nothing held). L2 node off the list, under pending. L3 life = 0, and
  * sentinels that slept on it look again. Killed in between: as in joining.
@@ -380,7 +395,7 @@ void prk_leave(void)
 	set_pending(head, slot);
 	robust_pop(slot);
 	if (self->held) {
-		life = prk_swap32_acqrel(&slot->life, PRK_LIFE_DIED); /* L1, rel [slot.life] */
+		life = mark_myself(slot); /* L1 */
 		prk_bury(slot, tag);
 	} else {
 		prk_cas32_acqrel(&slot->tag, &tag, (tag & ~PRK_TAG_LIVE) + 2); /* L1, rel [slot.tag] */

@@ -167,6 +167,7 @@ static void become_guard(const struct prk_self *self)
 		if ((prk_load32_acq(&slot->tag) & PRK_TAG_LIVE) && same_process(slot, self->slot))
 			prk_store32_rlx(&slot->guard, self->id);
 	}
+	prk_ring(); /* whoever found no room for all the words has fewer to watch now */
 }
 
 static void *sentinel(void *unused)
@@ -176,6 +177,7 @@ static void *sentinel(void *unused)
 		become_guard(prk_self());
 		stand_guard(prk_self());
 		prk_store32_rlx(&prk_process_here()->sentinel_id, 0);
+		prk_self()->held++; /* loudly: one who watched up to here must watch farther now */
 		prk_leave();
 	}
 	/* Those who wait already rely on this thread: they must look, and go on by themselves. */
