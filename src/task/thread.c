@@ -171,7 +171,7 @@ static void *begin(void *argument)
 	struct prusik_thread *thread = argument;
 
 	prk_thread_here = thread;
-	prk_store32_rlx(&thread->native, (uint32_t)prk_sys_gettid());
+	prk_store32_rlx(&thread->native, (uint32_t)prk_sys_tid_of_new_thread());
 	set_running(thread, pthread_self());
 	if (thread->named)
 		tell_kernel_name(thread);
