@@ -303,6 +303,7 @@ static bool probe(void *unused)
 	(void)unused;
 	if (prk_joined() < 0)
 		return false;
+	kill_hello();
 	for (uint32_t done = 0;;) {
 		uint32_t asked = prk_load32_acq(&run->asked);
 		if (asked == done) {
@@ -371,9 +372,26 @@ static void revive(const struct pretence *p)
 
 /* ---- the forms that look at copies ---- */
 
+/*
+ * A copy holds only what the victim, and those who have come to rest, have stored: one
+ * whom the victim has just woken may hold the lock for a moment, and nobody will release
+ * it in the copy.
+ */
+static void copy_object(const struct kill_case *c)
+{
+	static char last[KILL_OBJECT_MAX];
+	const char *object = kill_run->object[0];
+	char *copy = kill_run->object[1];
+
+	if (memcmp(object, last, c->size) != 0)
+		kill_settle_all();
+	memcpy(copy, object, c->size);
+	memcpy(last, copy, c->size);
+}
+
 static enum kill_outcome look_at_copy(const struct kill_case *c, int *probe_number)
 {
-	memcpy(kill_run->object[1], kill_run->object[0], c->size);
+	copy_object(c);
 	struct pretence p = play_dead(kill_run->victim_id);
 	enum kill_outcome r = ask(probe_number, 1);
 	revive(&p);
@@ -418,21 +436,33 @@ static bool new_image(const struct kill_case *c, bool first)
 }
 
 /*
- * The victim must be alive again before the recoverer dies, for that death wakes
- * those who wait, and they believe what they see.
+ * Whoever has cleaned up leaves silently: his death would wake those who sleep on the
+ * object itself. They would find it held by the victim, who is alive again, and wait
+ * on in another way: promised the lock, say. In the next copy that promise stands, and
+ * nobody is there to keep it. For the same reason the victim must be alive again before
+ * a recoverer that did not come to his end is killed.
  */
+static bool end_recoverer(struct kill_victim *second)
+{
+	bool left = !second->returned || kill_victim_release(second);
+
+	kill_victim_kill(second);
+	return kill_claim(left, "who has cleaned up can leave");
+}
+
 static enum kill_outcome double_at_copy(const struct kill_case *c, int *probe_number, struct kill_tally *t)
 {
 	struct kill_victim second;
 
-	memcpy(kill_run->object[1], kill_run->object[0], c->size);
+	copy_object(c);
 	struct pretence p = play_dead(kill_run->victim_id);
 	bool begun = kill_recoverer_start(&second, c->recover, kill_run->object[1]);
 	enum kill_outcome r = KILL_BROKEN;
 	if (kill_claim(begun, "recovery begins"))
 		r = step_recoverer(c, &second, probe_number, t);
 	revive(&p);
-	kill_victim_kill(&second);
+	if (!end_recoverer(&second) && r == KILL_FINE)
+		r = KILL_BROKEN;
 	bury_all();
 	return r;
 }

@@ -172,6 +172,18 @@ void kill_settle(int other)
 	}
 }
 
+#define SETTLING INT64_C(50000000)
+
+void kill_settle_all(void)
+{
+	int64_t end = kill_clock() + SETTLING;
+	unsigned int round = 0;
+
+	for (int i = 0; i < count; i++)
+		while (kill_lives(i) && !kill_sleeps(others[i].pid, 0) && kill_clock() < end)
+			kill_rest(round++);
+}
+
 int kill_asleep(kill_check_fn *function, enum kill_stay stay)
 {
 	int other = kill_start(function, stay);

@@ -22,6 +22,9 @@ enum kill_outcome kill_await_others(void);
 /* Start one, wait for its end. */
 enum kill_outcome kill_newcomer(kill_check_fn *function, void *object);
 
+/* Wait a while until all of them sleep or have ended. */
+void kill_settle_all(void);
+
 /* How many there are; kill all from the given one on, and forget them. */
 int kill_others(void);
 void kill_others_from(int first);

@@ -44,8 +44,9 @@ struct prusik_process_options {
  * that waits for input on another stream holds the start up.) The child leaves by
  * _exit after flushing stdio: exit handlers of the parent do not run in it. Of the
  * function's result the low 8 bits count. It has the signal handlers and mask of
- * the thread that started it, and, as after every fork, that thread alone: a lock in
- * private memory that another thread held stays held in it.
+ * the thread that started it, and, as after every fork, that thread alone: what the
+ * parent's threads held in private memory is held by nobody in the child, who finds it
+ * as if they had died (PRUSIK_RECOVERED; a barrier is broken).
  *
  * dies_with_parent holds however the parent ends, kill -9 included, from the
  * child's first line on. Two limits: when the parent's first thread started the

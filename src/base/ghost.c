@@ -135,3 +135,8 @@ bool prk_ghost(const void *word, uint32_t owner)
 
 	return another_process(owner) && !known_as_shared(address) && is_private(address);
 }
+
+bool prk_gone(const void *word, uint32_t id)
+{
+	return prk_dead(id) || (prk_self()->id != 0 && prk_ghost(word, id));
+}

@@ -17,4 +17,11 @@
  */
 bool prk_ghost(const void *word, uint32_t owner);
 
+/*
+ * prk_gone - is the one that word names dead, or a ghost: will he never act on it again
+ *
+ * For slow paths. A caller that does not take part cannot tell ghosts.
+ */
+bool prk_gone(const void *word, uint32_t id);
+
 #endif

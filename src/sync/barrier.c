@@ -29,6 +29,7 @@
  */
 #include <prusik/barrier.h>
 
+#include "base/ghost.h"
 #include "base/wait.h"
 #include "sync/lock.h"
 
@@ -106,17 +107,25 @@ static bool all_alive(struct prusik_barrier *barrier, uint32_t n)
 	if (n > barrier->parties)
 		return false; /* hostile memory */
 	for (uint32_t i = 0; i < n; i++)
-		if (prk_dead(prk_load32_rlx(&ids(barrier)[i])))
+		if (prk_gone(barrier, prk_load32_rlx(&ids(barrier)[i])))
 			return false;
 	return true;
+}
+
+/* A fork copied the round: all who arrived before it are ghosts, the last one too. */
+static bool last_is_gone(struct prusik_barrier *barrier, uint32_t n)
+{
+	return n > 0 && n <= barrier->parties && prk_gone(barrier, prk_load32_rlx(&ids(barrier)[n - 1]));
 }
 
 /* Under the lock: break the round if one of those in it has died. The epoch was read before. */
 static void look(struct prusik_barrier *barrier, uint32_t epoch)
 {
-	if (prk_load32_rlx(&barrier->looked) == epoch)
+	uint32_t n = count(barrier, prk_load32_rlx(&barrier->word));
+
+	if (prk_load32_rlx(&barrier->looked) == epoch && !last_is_gone(barrier, n))
 		return;
-	if (all_alive(barrier, count(barrier, prk_load32_rlx(&barrier->word))))
+	if (all_alive(barrier, n))
 		prk_store32_rlx(&barrier->looked, epoch);
 	else
 		end_round(barrier, false, BROKEN);

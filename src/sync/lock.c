@@ -28,6 +28,9 @@
  *          Two taken over at once by a death: each word speaks for itself.
  *          The one that next names, wherever he is: the promise is void, since his id
  *          is dead; all are woken by the epoch and see that.
+ *          In the copy that fork makes of private memory, owner and next may be threads
+ *          of the parent: as good as dead, for they will never act on the copy (lives,
+ *          available).
  *
  * The algorithm is the futex mutex of Drepper, "Futexes are tricky" (2011), with
  * the owner in the word: who has slept takes the lock with WAITERS set, since
@@ -49,9 +52,10 @@
 
 _Static_assert(sizeof(struct prusik_lock) == 8, "shared layout");
 
-static bool lives(uint32_t id)
+/* Of an id in next: will he come for it? */
+static bool lives(const struct prusik_lock *lock, uint32_t id)
 {
-	return id != 0 && !prk_dead(id);
+	return id != 0 && !prk_gone(lock, id);
 }
 
 /* Free, or its owner dead, or the copy of one: may I take it? */
@@ -60,11 +64,11 @@ static bool available(const struct prusik_lock *lock, uint32_t word)
 	uint32_t owner = word & PRK_ID_MASK;
 
 	if (owner)
-		return prk_dead(owner) || prk_ghost(lock, owner);
+		return prk_gone(lock, owner);
 	if (!(word & PROMISED))
 		return true;
 	uint32_t next = prk_load32_sc(&lock->next) & PRK_ID_MASK;
-	return next == prk_self()->id || !lives(next);
+	return next == prk_self()->id || !lives(lock, next);
 }
 
 /* Take a free or dead one's word, keeping and setting these bits. 0, RECOVERED, or -EAGAIN. */
@@ -100,7 +104,7 @@ static bool become_next(struct prusik_lock *lock)
 	uint32_t next = prk_load32_sc(&lock->next);
 
 	/* sc [lock.next]: pairs with the look in call_next */
-	return !lives(next & PRK_ID_MASK) && prk_cas32_sc(&lock->next, &next, prk_self()->id);
+	return !lives(lock, next & PRK_ID_MASK) && prk_cas32_sc(&lock->next, &next, prk_self()->id);
 }
 
 /* I am next, and have seen the word held by a living one. r < 0: and give up. */
@@ -198,7 +202,7 @@ static void call_next(struct prusik_lock *lock)
 {
 	uint32_t next = prk_load32_sc(&lock->next); /* sc [lock.next]: wait_as_next */
 
-	if (lives(next & PRK_ID_MASK)) {
+	if (lives(lock, next & PRK_ID_MASK)) {
 		prk_cas32_sc(&lock->next, &next, next | CALLED);
 		prk_wake(&lock->next, 1);
 		return;
@@ -247,7 +251,7 @@ int prusik_lock_owner(const struct prusik_lock *lock, struct prusik_owner *ret_o
 	if (prk_misplaced(lock))
 		return -EINVAL;
 	uint32_t owner = prk_load32_rlx(&lock->word) & PRK_ID_MASK;
-	if (owner == 0 || prk_life_open() < 0 || prk_dead(owner))
+	if (owner == 0 || prk_life_open() < 0 || prk_gone(lock, owner))
 		return 0;
 	const struct prk_slot *slot = prk_slot_of(owner);
 	if (ret_owner) {

@@ -19,6 +19,7 @@
  */
 #include <prusik/once.h>
 
+#include "base/ghost.h"
 #include "base/wait.h"
 #include "sync/lock.h"
 
@@ -77,7 +78,7 @@ static int slow(struct prusik_once *once, int (*function)(void *, int), void *ar
 			return 0;
 		if (runner == prk_self()->id)
 			return -EDEADLK;
-		if (runner != 0 && !prk_dead(runner)) {
+		if (runner != 0 && !prk_gone(once, runner)) {
 			r = sleep_once(once, seen, epoch, deadline);
 			continue;
 		}

@@ -24,6 +24,7 @@
  */
 #include <prusik/semaphore.h>
 
+#include "base/ghost.h"
 #include "base/wait.h"
 #include "sync/lock.h"
 
@@ -82,7 +83,7 @@ static int take(struct prusik_permits *permits)
 		uint32_t *word = &holder_words(permits)[i];
 		uint32_t holder = prk_load32_rlx(word);
 		int r = holder == 0 ? 0 : PRUSIK_RECOVERED;
-		if (holder != 0 && !prk_dead(holder))
+		if (holder != 0 && !prk_gone(word, holder))
 			continue;
 		/* P-A, acq [permits.holder]: pairs with P-F, or with the dead one's life word */
 		if (!prk_cas32_acq(word, &holder, self->id))
@@ -198,7 +199,7 @@ int64_t prusik_permits_value(const struct prusik_permits *permits)
 		return r;
 	for (uint32_t i = 0; i < permits->count; i++) {
 		uint32_t holder = prk_load32_rlx(&holder_words(permits)[i]);
-		n += holder == 0 || prk_dead(holder);
+		n += holder == 0 || prk_gone(permits, holder);
 	}
 	return n;
 }

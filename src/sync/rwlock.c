@@ -40,6 +40,7 @@
  */
 #include <prusik/rwlock.h>
 
+#include "base/ghost.h"
 #include "base/wait.h"
 #include "sync/lock.h"
 
@@ -117,7 +118,7 @@ static uint32_t *claim_any(struct prusik_rwlock *rwlock)
 	for (uint32_t step = 0; step < PRUSIK_RWLOCK_READERS; step++) {
 		uint32_t *claim = &rwlock->reader[(first + step) % PRUSIK_RWLOCK_READERS];
 		uint32_t seen = prk_load32_sc(claim); /* sc [rwlock.reader]: give_up */
-		if (seen != 0 && !prk_dead(seen & PRK_ID_MASK))
+		if (seen != 0 && !prk_gone(rwlock, seen & PRK_ID_MASK))
 			continue;
 		/* sc [rwlock.reader]: pairs with the look in empty */
 		if (!prk_cas32_sc(claim, &seen, self->id))
@@ -181,7 +182,7 @@ static bool empty(struct prusik_rwlock *rwlock)
 		uint32_t seen = prk_load32_sc(&rwlock->reader[i]);
 		if (seen == 0 || (seen & WAITS))
 			continue;
-		if (!prk_dead(seen))
+		if (!prk_gone(rwlock, seen))
 			return false;
 		prk_cas32_sc(&rwlock->reader[i], &seen, 0);
 	}
@@ -326,7 +327,7 @@ static int next_turn(struct prusik_rwlock *rwlock, uint32_t *claim, int64_t dead
 	uint32_t writer = prk_load32_sc(&rwlock->writer.word) & PRK_ID_MASK;
 	if (writer == 0)
 		return !step_in(rwlock, claim);
-	if (prk_dead(writer)) {
+	if (prk_gone(rwlock, writer)) {
 		pass_on(rwlock);
 		return 1;
 	}
@@ -454,7 +455,7 @@ int prusik_rwlock_readers(const struct prusik_rwlock *rwlock)
 		return -EINVAL;
 	for (uint32_t i = 0; i < PRUSIK_RWLOCK_READERS; i++) {
 		uint32_t seen = prk_load32_rlx(&rwlock->reader[i]);
-		n += seen != 0 && !(seen & WAITS) && prk_life_open() == 0 && !prk_dead(seen);
+		n += seen != 0 && !(seen & WAITS) && prk_life_open() == 0 && !prk_gone(rwlock, seen);
 	}
 	return n;
 }
@@ -464,5 +465,5 @@ int prusik_rwlock_written(const struct prusik_rwlock *rwlock)
 	if (prk_misplaced(rwlock))
 		return -EINVAL;
 	uint32_t writer = prk_load32_rlx(&rwlock->inside);
-	return writer != 0 && prk_life_open() == 0 && !prk_dead(writer);
+	return writer != 0 && prk_life_open() == 0 && !prk_gone(rwlock, writer);
 }
