@@ -80,6 +80,8 @@ int prk_sys_flock(int fd, int operation);
 ssize_t prk_sys_pread(int fd, void *buffer, size_t length, off_t offset);
 int prk_sys_tgkill(pid_t pid, pid_t tid, int signal);
 pid_t prk_sys_gettid(void);
+/* The same in a thread that pthread_create has just made, without a system call. */
+pid_t prk_sys_tid_of_new_thread(void);
 
 /* The head of the calling thread's robust list, or NULL (see life.c). */
 struct robust_list_head;

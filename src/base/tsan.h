@@ -5,6 +5,9 @@
  * It follows atomic operations of the program, not those that the kernel does for
  * it (FUTEX_WAKE_OP). Before such a call the caller says what it publishes; who
  * then loads the word with acq has, for ThreadSanitizer too, seen it.
+ *
+ * It forgets a thread in the last round of the thread's destructors: what we do at a
+ * thread's end has to be a round earlier.
  */
 #ifndef PRK_BASE_TSAN_H
 #define PRK_BASE_TSAN_H
@@ -20,8 +23,10 @@
 #ifdef PRK_TSAN
 void __tsan_release(void *address);
 #define prk_tsan_release(address) __tsan_release(address)
+#define PRK_TSAN_ROUNDS 1
 #else
 #define prk_tsan_release(address) ((void)0)
+#define PRK_TSAN_ROUNDS 0
 #endif
 
 #endif

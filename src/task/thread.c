@@ -16,6 +16,7 @@
 #include "task/thread.h"
 
 #include "base/sys.h"
+#include "base/tsan.h"
 #include "base/wait.h"
 
 #include <errno.h>
@@ -27,6 +28,8 @@
 #define STACK_MIN 16384u
 /* How often to look whether a new thread has told its number. */
 #define NATIVE_SLICE INT64_C(1000000)
+/* Of destructors, at the end of a thread. */
+#define LAST_ROUND ((uint32_t)PTHREAD_DESTRUCTOR_ITERATIONS - PRK_TSAN_ROUNDS)
 
 static pthread_key_t end_key;
 static int end_key_error;
@@ -108,7 +111,7 @@ static void at_thread_end(void *argument)
 {
 	struct prusik_thread *thread = argument;
 
-	if (++thread->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS || prk_thread_end_later(thread) < 0)
+	if (++thread->rounds >= LAST_ROUND || prk_thread_end_later(thread) < 0)
 		prk_thread_end(thread);
 }
 
@@ -171,7 +174,7 @@ static void *begin(void *argument)
 	struct prusik_thread *thread = argument;
 
 	prk_thread_here = thread;
-	prk_store32_rlx(&thread->native, (uint32_t)prk_sys_gettid());
+	prk_store32_rlx(&thread->native, (uint32_t)prk_sys_tid_of_new_thread());
 	set_running(thread, pthread_self());
 	if (thread->named)
 		tell_kernel_name(thread);
