@@ -52,7 +52,7 @@ static void await(const uint32_t *word, uint32_t at_least)
 	}
 }
 
-static void on(int signal, prusik_signal_function *function, void *context)
+static void on(int signal, prusik_signal_function function, void *context)
 {
 	ck_assert_int_eq(prusik_signal_on(signal, function, context), 0);
 }
@@ -201,7 +201,7 @@ static void foreign(int signal)
 
 TEST(get_tells_what_is_set)
 {
-	prusik_signal_function *function = NULL;
+	prusik_signal_function function = NULL;
 	uint32_t count = 0;
 	void *context = NULL;
 
@@ -271,7 +271,7 @@ TEST(default_and_ignore_take_effect)
 
 struct pair {
 	uint32_t mine, wrong;
-	prusik_signal_function *function;
+	prusik_signal_function function;
 };
 
 static struct pair pairs[8];
@@ -306,8 +306,8 @@ static int set_often(void *argument)
 
 TEST(set_from_several_threads_at_once)
 {
-	prusik_signal_function *functions[] = { pair_0, pair_1, pair_2, pair_3,
-						pair_4, pair_5, pair_6, pair_7 };
+	prusik_signal_function functions[] = { pair_0, pair_1, pair_2, pair_3,
+					       pair_4, pair_5, pair_6, pair_7 };
 	struct prusik_thread *threads[8];
 	uint32_t sum = 0, sent = 0;
 
