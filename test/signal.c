@@ -2,6 +2,7 @@
 #include "party.h"
 
 #include "base/sys.h"
+#include "base/tsan.h"
 
 #include <prusik/cancel.h>
 #include <prusik/event.h>
@@ -11,6 +12,16 @@
 #include <prusik/signal.h>
 #include <prusik/thread.h>
 #include <sys/resource.h>
+
+/*
+ * ThreadSanitizer keeps a signal back until the thread calls something that it knows, keeps one of each
+ * number only, and has no children that share memory or start threads.
+ */
+#ifdef PRK_TSAN
+#define SIGNALS_ARE_REAL 0
+#else
+#define SIGNALS_ARE_REAL 1
+#endif
 
 #define LOG_MAX 200000
 
@@ -387,6 +398,8 @@ TEST(realtime_signals_keep_their_order)
 {
 	int self = getpid();
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	begin();
 	on(SIGRTMIN + 1, note, record);
 	pid_t sender = test_fork(send_some, &self);
@@ -399,6 +412,8 @@ TEST(realtime_signals_keep_their_order_where_the_program_dispatches)
 {
 	int self = getpid(), r;
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	begin();
 	on(SIGRTMIN + 1, note, record);
 	pid_t sender = test_fork(send_some, &self);
@@ -495,6 +510,8 @@ TEST_WITHIN(a_storm, 60)
 	int numbers[] = { 0, 1 };
 	pid_t senders[2];
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	storm_target = getpid();
 	for (int i = 0; i < 4; i++) {
 		if (i == 2) {
@@ -543,6 +560,8 @@ TEST(several_threads_dispatch)
 	struct prusik_thread *threads[3];
 	uint32_t count = 0;
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	ck_assert_int_eq(prusik_signal_dispatch(PRUSIK_NOW), -ETIMEDOUT);
 	on(SIGRTMIN, count_up, &count);
 	for (int i = 0; i < 3; i++)
