@@ -152,6 +152,8 @@ TEST(join_keeps_its_deadline)
 	int code = 1000;
 
 	ck_assert_int_eq(prusik_process_join(process, PRUSIK_NOW, &code), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_process_join(process, INT64_MIN, NULL), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_process_join(process, -1, NULL), -ETIMEDOUT);
 	int64_t before = prusik_now();
 	ck_assert_int_eq(prusik_process_join(process, prusik_in_ms(50), &code), -ETIMEDOUT);
 	int64_t took = prusik_now() - before;

@@ -2,6 +2,7 @@
 #include "party.h"
 
 #include "base/sys.h"
+#include "base/tsan.h"
 
 #include <prusik/cancel.h>
 #include <prusik/event.h>
@@ -11,6 +12,16 @@
 #include <prusik/signal.h>
 #include <prusik/thread.h>
 #include <sys/resource.h>
+
+/*
+ * ThreadSanitizer keeps a signal back until the thread calls something that it knows, keeps one of each
+ * number only, and has no children that share memory or start threads.
+ */
+#ifdef PRK_TSAN
+#define SIGNALS_ARE_REAL 0
+#else
+#define SIGNALS_ARE_REAL 1
+#endif
 
 #define LOG_MAX 200000
 
@@ -52,7 +63,7 @@ static void await(const uint32_t *word, uint32_t at_least)
 	}
 }
 
-static void on(int signal, prusik_signal_function *function, void *context)
+static void on(int signal, prusik_signal_function function, void *context)
 {
 	ck_assert_int_eq(prusik_signal_on(signal, function, context), 0);
 }
@@ -201,7 +212,7 @@ static void foreign(int signal)
 
 TEST(get_tells_what_is_set)
 {
-	prusik_signal_function *function = NULL;
+	prusik_signal_function function = NULL;
 	uint32_t count = 0;
 	void *context = NULL;
 
@@ -271,7 +282,7 @@ TEST(default_and_ignore_take_effect)
 
 struct pair {
 	uint32_t mine, wrong;
-	prusik_signal_function *function;
+	prusik_signal_function function;
 };
 
 static struct pair pairs[8];
@@ -306,8 +317,8 @@ static int set_often(void *argument)
 
 TEST(set_from_several_threads_at_once)
 {
-	prusik_signal_function *functions[] = { pair_0, pair_1, pair_2, pair_3,
-						pair_4, pair_5, pair_6, pair_7 };
+	prusik_signal_function functions[] = { pair_0, pair_1, pair_2, pair_3,
+					       pair_4, pair_5, pair_6, pair_7 };
 	struct prusik_thread *threads[8];
 	uint32_t sum = 0, sent = 0;
 
@@ -387,6 +398,8 @@ TEST(realtime_signals_keep_their_order)
 {
 	int self = getpid();
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	begin();
 	on(SIGRTMIN + 1, note, record);
 	pid_t sender = test_fork(send_some, &self);
@@ -399,6 +412,8 @@ TEST(realtime_signals_keep_their_order_where_the_program_dispatches)
 {
 	int self = getpid(), r;
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	begin();
 	on(SIGRTMIN + 1, note, record);
 	pid_t sender = test_fork(send_some, &self);
@@ -495,6 +510,8 @@ TEST_WITHIN(a_storm, 60)
 	int numbers[] = { 0, 1 };
 	pid_t senders[2];
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	storm_target = getpid();
 	for (int i = 0; i < 4; i++) {
 		if (i == 2) {
@@ -543,6 +560,8 @@ TEST(several_threads_dispatch)
 	struct prusik_thread *threads[3];
 	uint32_t count = 0;
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	ck_assert_int_eq(prusik_signal_dispatch(PRUSIK_NOW), -ETIMEDOUT);
 	on(SIGRTMIN, count_up, &count);
 	for (int i = 0; i < 3; i++)
@@ -612,8 +631,9 @@ static void use_a_set_token(const struct prusik_signal_info *info, void *context
 
 	(void)info;
 	prusik_cancel_set(&token);
-	prusik_cancel_use(&token);
-	prk_add32_acqrel(context, 1);
+	/* What the one before has left is gone. */
+	if (!prusik_cancel_use(&token))
+		prk_add32_acqrel(context, 1);
 }
 
 TEST(functions_that_leave_disorder)
@@ -623,7 +643,7 @@ TEST(functions_that_leave_disorder)
 	on(SIGUSR1, end_thread, &count);
 	on(SIGUSR2, use_a_set_token, &count);
 	for (uint32_t i = 1; i <= 20; i++) {
-		ck_assert_int_eq(prusik_signal_raise(i % 2 ? SIGUSR1 : SIGUSR2), 0);
+		ck_assert_int_eq(prusik_signal_raise(i % 3 ? SIGUSR2 : SIGUSR1), 0);
 		ck_assert_int_eq(prusik_signal_drain(prusik_in_s(15)), 0);
 		ck_assert_uint_eq(prk_load32_acq(&count), i);
 	}

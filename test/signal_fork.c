@@ -3,12 +3,23 @@
 #include "party.h"
 
 #include "base/sys.h"
+#include "base/tsan.h"
 
 #include <prusik/process.h>
 #include <prusik/signal.h>
 #include <prusik/thread.h>
 #include <sched.h>
 #include <sys/syscall.h>
+
+/*
+ * ThreadSanitizer keeps a signal back until the thread calls something that it knows, keeps one of each
+ * number only, and has no children that share memory or start threads.
+ */
+#ifdef PRK_TSAN
+#define SIGNALS_ARE_REAL 0
+#else
+#define SIGNALS_ARE_REAL 1
+#endif
 
 static uint32_t count;
 
@@ -107,13 +118,21 @@ static void fork_and_work(const struct prusik_signal_info *info, void *unused)
 	prk_add32_acqrel(&child_ended, 1);
 }
 
+/* Its exit handlers have run; no leak checker is to look at what is left of the parent. */
+static void quit(void)
+{
+	_exit(42);
+}
+
 static void fork_and_return(const struct prusik_signal_info *info, void *unused)
 {
 	(void)info;
 	(void)unused;
 	pid_t child = fork();
-	if (child == 0)
+	if (child == 0) {
+		atexit(quit);
 		return;
+	}
 	waitpid(child, &code_of_child, 0);
 	prk_add32_acqrel(&child_ended, 1);
 }
@@ -130,7 +149,7 @@ TEST(a_function_may_fork)
 	ck_assert_int_eq(prusik_signal_on(SIGUSR2, fork_and_return, NULL), 0);
 	ck_assert_int_eq(prusik_signal_raise(SIGUSR2), 0);
 	ck_assert(reaches(&child_ended, 11));
-	ck_assert_int_eq(code_of_child, 0);
+	ck_assert_int_eq(WEXITSTATUS(code_of_child), 42);
 	ck_assert_int_eq(raise_some(NULL), 0);
 }
 
@@ -154,6 +173,8 @@ TEST_WITHIN(forks_of_a_busy_program, 60)
 	struct prusik_thread *threads[4];
 	static uint32_t other;
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	ck_assert_int_eq(prusik_signal_on(SIGUSR1, count_up, &count), 0);
 	ck_assert_int_eq(prusik_signal_on(SIGRTMIN, count_up, &other), 0);
 	for (int i = 0; i < 4; i++)
@@ -188,6 +209,8 @@ TEST(a_child_that_shares_memory_has_defaults)
 {
 	static _Alignas(64) char stack[65536];
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	ck_assert_int_eq(prusik_signal_on(SIGTERM, count_up, &count), 0);
 	for (int i = 0; i < 20; i++) {
 		int status;
@@ -205,6 +228,8 @@ TEST(a_bare_clone_has_defaults)
 {
 	int status;
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	ck_assert_int_eq(prusik_signal_on(SIGTERM, count_up, &count), 0);
 	pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (child == 0) {
@@ -233,7 +258,7 @@ static void read_masks(FILE *stream, struct masks *masks)
 	unsigned long long blocked = 1, ignored = 1, caught = 1;
 
 	if (stream && fscanf(stream, "%llx %llx %llx", &blocked, &ignored, &caught) == 3)
-		*masks = (struct masks){ blocked, ignored, caught, 0 };
+		masks->blocked = blocked, masks->ignored = ignored, masks->caught = caught;
 	prk_store32_rel(&masks->read, 1);
 }
 

@@ -6,9 +6,20 @@
 #include "party.h"
 
 #include "base/sys.h"
+#include "base/tsan.h"
 
 #include <prusik.h>
 #include <sys/time.h>
+
+/*
+ * ThreadSanitizer keeps a signal back until the thread calls something that it knows, keeps one of each
+ * number only, and has no children that share memory or start threads.
+ */
+#ifdef PRK_TSAN
+#define SIGNALS_ARE_REAL 0
+#else
+#define SIGNALS_ARE_REAL 1
+#endif
 
 /* ---- waits under signals ---- */
 
@@ -269,7 +280,8 @@ static void keep_their_deadlines(struct prusik_cancel *token)
 		int r = waits[i].wait(box, deadline);
 		ck_assert_msg(r == -ETIMEDOUT, "%s: %d", waits[i].name, r);
 		ck_assert_msg(prusik_now() >= deadline, "%s", waits[i].name);
-		ck_assert_msg(prk_load32_rlx(&interruptions) > before, "%s", waits[i].name);
+		ck_assert_msg(prk_load32_rlx(&interruptions) > before || !SIGNALS_ARE_REAL, "%s",
+			      waits[i].name);
 	}
 	storm(0);
 	leave(box);
@@ -300,6 +312,8 @@ TEST(a_function_may_cancel_any_wait)
 {
 	struct box *box = box_to_wait_in();
 
+	if (!SIGNALS_ARE_REAL)
+		return;
 	ck_assert_int_eq(prusik_signal_on(SIGALRM, cancel, &stop), 0);
 	for (size_t i = 0; i < WAITS - 1; i++) { /* not dispatch, which would have to call it */
 		if (waits[i].heeds_no_token)

@@ -18,13 +18,19 @@ static void count_up(const struct prusik_signal_info *info, void *context)
 	prk_add32_acqrel(context, 1);
 }
 
+/* The first one it is told of. */
+struct kept {
+	uint32_t count;
+	struct prusik_signal_info info;
+};
+
 static void keep(const struct prusik_signal_info *info, void *context)
 {
-	struct prusik_signal_info *to = context, but_signal = *info;
+	struct kept *kept = context;
 
-	but_signal.signal = 0;
-	*to = but_signal;
-	prk_store32_rel((uint32_t *)&to->signal, (uint32_t)info->signal);
+	if (kept->count == 0)
+		kept->info = *info;
+	prk_add32_acqrel(&kept->count, 1);
 }
 
 static void await(const uint32_t *word, uint32_t at_least)
@@ -101,22 +107,21 @@ static int await_go(void *go)
 
 TEST(to_a_thread)
 {
-	struct prusik_signal_info info = { .signal = 0 };
+	struct kept kept = { .count = 0 };
+	const struct prusik_signal_info *info = &kept.info;
 	struct prusik_thread *thread, *self = prusik_thread_current();
 	uint32_t go = 0;
 
-	ck_assert_int_eq(prusik_signal_on(SIGUSR1, keep, &info), 0);
+	ck_assert_int_eq(prusik_signal_on(SIGUSR1, keep, &kept), 0);
 	ck_assert_int_eq(prusik_thread_start(await_go, &go, NULL, &thread), 0);
 	ck_assert_int_eq(prusik_signal_kill_thread(thread, 99), -EINVAL);
 	ck_assert_int_eq(prusik_signal_kill_thread(thread, 0), 0);
 	ck_assert_int_eq(prusik_signal_kill_thread(thread, SIGUSR1), 0);
-	int64_t deadline = prusik_in_s(15);
-	while (prk_load32_acq((uint32_t *)&info.signal) == 0 && prusik_now() < deadline)
-		pause_ms(1);
+	await(&kept.count, 1);
 	ck_assert_int_eq(prusik_signal_drain(prusik_in_s(15)), 0);
-	ck_assert_int_eq(info.thread, prusik_thread_native_id(thread));
-	ck_assert_int_eq(info.code, SI_TKILL);
-	ck_assert_int_eq(info.pid, getpid());
+	ck_assert_int_eq(info->thread, prusik_thread_native_id(thread));
+	ck_assert_int_eq(info->code, SI_TKILL);
+	ck_assert_int_eq(info->pid, getpid());
 	prk_store32_rel(&go, 1);
 	ck_assert_int_eq(prusik_thread_join(thread, prusik_in_s(15), NULL), 0);
 	ck_assert_int_eq(prusik_signal_kill_thread(thread, SIGUSR1), -ESRCH);
@@ -406,22 +411,21 @@ TEST(ignoring_sigchld_keeps_exit_codes)
 
 TEST(a_function_for_sigchld)
 {
-	struct prusik_signal_info info = { .signal = 0 };
+	struct kept kept = { .count = 0 };
+	const struct prusik_signal_info *info = &kept.info;
 	struct prusik_process *child;
 	int code = 7;
 
-	ck_assert_int_eq(prusik_signal_on(SIGCHLD, keep, &info), 0);
+	ck_assert_int_eq(prusik_signal_on(SIGCHLD, keep, &kept), 0);
 	ck_assert_int_eq(prusik_process_start(return_it, &code, NULL, &child), 0);
 	ck_assert_int_eq(prusik_process_join(child, prusik_in_s(15), &code), 0);
 	ck_assert_int_eq(code, 7);
-	int64_t deadline = prusik_in_s(15);
-	while (prk_load32_acq((uint32_t *)&info.signal) == 0 && prusik_now() < deadline)
-		pause_ms(1);
+	await(&kept.count, 1);
 	ck_assert_int_eq(prusik_signal_drain(prusik_in_s(15)), 0);
-	ck_assert_int_eq(info.signal, SIGCHLD);
-	ck_assert_int_eq(info.code, CLD_EXITED);
-	ck_assert_int_eq(info.pid, prusik_process_pid(child));
-	ck_assert_uint_eq(info.value, 7);
+	ck_assert_int_eq(info->signal, SIGCHLD);
+	ck_assert_int_eq(info->code, CLD_EXITED);
+	ck_assert_int_eq(info->pid, prusik_process_pid(child));
+	ck_assert_uint_eq(info->value, 7);
 	join_some();
 	prusik_process_free(child);
 }

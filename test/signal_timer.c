@@ -180,7 +180,7 @@ TEST(many_in_order)
 }
 
 struct self {
-	uint32_t calls;
+	uint32_t ready, calls;
 	struct prusik_signal_timer *timer;
 	int canceled;
 };
@@ -190,6 +190,7 @@ static void cancel_itself(void *context, uint64_t times)
 	struct self *self = context;
 
 	(void)times;
+	await(&self->ready, 1);
 	self->canceled = prusik_signal_timer_cancel(self->timer);
 	prusik_signal_timer_free(self->timer);
 	prk_add32_acqrel(&self->calls, 1);
@@ -200,6 +201,7 @@ TEST(canceled_by_its_own_function)
 	struct self self = { .calls = 0 };
 
 	self.timer = start(prusik_in_ms(20), 1 * MS, cancel_itself, &self);
+	prk_store32_rel(&self.ready, 1);
 	await(&self.calls, 1);
 	ck_assert_int_eq(self.canceled, 0);
 	pause_ms(10);

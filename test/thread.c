@@ -796,3 +796,42 @@ TEST(there_are_some_hundred_locals)
 	for (int i = 0; i < n; i++)
 		ck_assert_ptr_eq(prusik_local_get(&many[i]), &many[i]);
 }
+
+/* ---- tokens ---- */
+
+struct canceled {
+	struct prusik_cancel stop;
+	struct prusik_thread *thread;
+	uint32_t ready;
+	int forever;
+};
+
+static int join_until_canceled(void *argument)
+{
+	struct canceled *canceled = argument;
+
+	prusik_cancel_use(&canceled->stop);
+	prk_store32_rel(&canceled->ready, 1);
+	return prusik_thread_join(canceled->thread, canceled->forever ? PRUSIK_FOREVER : prusik_in_s(15), NULL);
+}
+
+/* Who was asleep when the token was set ends his wait, though it is cleared at once. */
+TEST(a_token_that_is_set_and_cleared_ends_joins)
+{
+	uint32_t go = 0;
+
+	for (int i = 0; i < 10; i++) {
+		struct canceled canceled = { .thread = start(wait_for_word, &go), .forever = i % 2 };
+		struct prusik_thread *joiner = start(join_until_canceled, &canceled);
+		while (!prk_load32_acq(&canceled.ready))
+			usleep(100);
+		usleep(30000); /* asleep by now, or so; else the token is set still when it looks */
+		ck_assert_int_eq(prusik_cancel_set(&canceled.stop), 0);
+		if (prk_load32_acq(&canceled.stop.word) & 2)
+			ck_assert_int_eq(prusik_cancel_clear(&canceled.stop), 0);
+		ck_assert_int_eq(finish(joiner), -ECANCELED);
+		say(&go);
+		ck_assert_int_eq(finish(canceled.thread), 5);
+		go = 0;
+	}
+}

@@ -82,7 +82,7 @@ struct prusik_signal_info {
 	uint32_t reserved;
 };
 
-typedef void prusik_signal_function(const struct prusik_signal_info *info, void *context);
+typedef void (*prusik_signal_function)(const struct prusik_signal_info *info, void *context);
 
 /*
  * prusik_signal_on - let function(info, context) be called for each of these signals
@@ -98,7 +98,7 @@ typedef void prusik_signal_function(const struct prusik_signal_info *info, void 
  *   -ENOMEM
  *   -EAGAIN  too many threads: there can be none to call functions
  */
-int prusik_signal_on(int signal, prusik_signal_function *function, void *context) PRUSIK_MUST_USE;
+int prusik_signal_on(int signal, prusik_signal_function function, void *context) PRUSIK_MUST_USE;
 
 /*
  * Let the signal have its default effect, or none. 0, -EINVAL (as above, but those that report
@@ -119,7 +119,7 @@ enum {
 	PRUSIK_SIGNAL_FOREIGN, /* a handler that others have installed */
 };
 /* What is set: one of these, and for ON the function and its context (may be NULL). -EINVAL. */
-int prusik_signal_get(int signal, prusik_signal_function **ret_function, void **ret_context);
+int prusik_signal_get(int signal, prusik_signal_function *ret_function, void **ret_context);
 
 /*
  * prusik_signal_dispatch - handle signals, and timers, in the calling thread

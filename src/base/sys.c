@@ -297,7 +297,7 @@ static int poll_once(struct pollfd *poll_fd, int64_t deadline)
 	struct timespec ts, *left = NULL;
 
 	if (deadline != PRUSIK_FOREVER) {
-		int64_t ahead = deadline == PRUSIK_NOW ? 0 : deadline - prusik_now();
+		int64_t ahead = deadline <= PRUSIK_NOW ? 0 : deadline - prusik_now();
 		left = prk_timespec(ahead, &ts);
 	}
 	return result(ppoll(poll_fd, 1, left, NULL));

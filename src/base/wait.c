@@ -58,6 +58,12 @@ static int sleep_on(const struct prk_futex *words, unsigned int n, int64_t deadl
 	return wait_in_slices(last->word, last->value, deadline);
 }
 
+/* If the word has changed the caller looks first: perhaps he need not wait. */
+static bool canceled(const uint32_t *word, uint32_t value, const uint32_t *token, uint32_t heeded)
+{
+	return prk_load32_rlx(word) == value && prk_flag_passed(token, heeded);
+}
+
 int prk_wait(uint32_t *word, uint32_t value, uint32_t epoch, int64_t deadline)
 {
 	uint32_t *token = prk_cancel_here, heeded = 0;
@@ -72,32 +78,32 @@ int prk_wait(uint32_t *word, uint32_t value, uint32_t epoch, int64_t deadline)
 	words[n++] = (struct prk_futex){ &prk_life->epoch, epoch };
 	words[n++] = (struct prk_futex){ word, value };
 	int r = sleep_on(words, n, deadline);
-	/* If the word has changed the caller looks first: perhaps he need not wait. */
-	if (r == 0 && token && prk_load32_rlx(word) == value && prk_flag_passed(token, heeded))
+	if (r == 0 && token && canceled(word, value, token, heeded))
 		return -ECANCELED;
 	return r > 0 ? 0 : r;
 }
 
 int prk_wait_private(uint32_t *word, uint32_t value, int64_t deadline)
 {
+	uint32_t *token = prk_cancel_here, heeded = 0;
 	struct prk_futex words[2];
-	uint32_t heeded = 0;
 	int r = -ENOSYS;
 
-	if (!prk_cancel_here)
+	if (!token)
 		r = prk_sys_futex_wait(word, value, deadline);
-	else if (!prk_flag_announce(prk_cancel_here, &heeded))
+	else if (!prk_flag_announce(token, &heeded))
 		return -ECANCELED;
 	else if (!prk_load32_rlx(&no_waitv)) {
-		words[0] = (struct prk_futex){ prk_cancel_here, heeded };
+		words[0] = (struct prk_futex){ token, heeded };
 		words[1] = (struct prk_futex){ word, value };
 		r = prk_sys_futex_waitv(words, 2, deadline);
 	}
+	if (r < 0 && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT)
+		r = wait_a_slice(word, value, deadline);
 	if (r == -ETIMEDOUT)
 		return r;
-	if (r < 0 && r != -EAGAIN && r != -EINTR)
-		r = wait_a_slice(word, value, deadline);
-	return r == -ETIMEDOUT ? r : 0;
+	/* As in prk_wait; the token may have been cleared again. */
+	return token && canceled(word, value, token, heeded) ? -ECANCELED : 0;
 }
 
 int prk_wake(uint32_t *word, int count)

@@ -106,7 +106,7 @@ static int on_locked(int signal, struct prk_signal_action *action,
 	return 0;
 }
 
-int prusik_signal_on(int signal, prusik_signal_function *function, void *context)
+int prusik_signal_on(int signal, prusik_signal_function function, void *context)
 {
 	struct prk_signal_action *action, *gone = NULL;
 
@@ -164,7 +164,7 @@ static int get_locked(int signal, struct prk_signal_action *ret_action)
 	}
 }
 
-int prusik_signal_get(int signal, prusik_signal_function **ret_function, void **ret_context)
+int prusik_signal_get(int signal, prusik_signal_function *ret_function, void **ret_context)
 {
 	struct prk_signal_action action = { NULL, NULL };
 

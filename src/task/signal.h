@@ -92,7 +92,7 @@ void prk_signal_read(const siginfo_t *info, struct prusik_signal_info *ret_info)
 
 /* The function that is set for a signal. */
 struct prk_signal_action {
-	prusik_signal_function *function; /* NULL: to be ignored */
+	prusik_signal_function function; /* NULL: to be ignored */
 	void *context;
 };
 /* False: none is set; the signal ought not to have arrived. Under the lock. */

@@ -5,7 +5,8 @@
  * WORD     own: the program dispatches itself. running: the library's thread is there, or
  *          is being started. generation: which fork of the first process this is.
  * WRITES   under the lock; in a forked child, before it has a second thread
- * ALWAYS   D1 functions are set or timers started => running or own
+ * ALWAYS   D1 functions are set or timers started => running or own, but for moments under
+ *          the lock, and where there can be no more threads
  *          D2 the library's thread ends, when own is set, by clearing running under
  *          the lock; so whoever clears own knows whether to start another
  *
@@ -413,12 +414,11 @@ static void in_child(void)
 		mask_before_fork = function_mask;
 		is_library = 0;
 	}
-	if (running || own)
+	running = 0;
+	if (has_home)
 		prk_sys_catch_here();
-	if (running && !own)
+	if (has_home && !own)
 		start_locked(); /* when it fails: with the next function that is set */
-	else
-		running = 0;
 	after_fork();
 }
 
