@@ -384,9 +384,9 @@ static uint32_t mark_myself(struct prk_slot *slot)
 void prk_leave(void)
 {
 	struct prk_self *self = prk_self();
-	struct robust_list_head *head = robust_head();
+	struct robust_list_head *head = self->id ? robust_head() : NULL;
 
-	if (self->id == 0 || !head)
+	if (!head)
 		return;
 	struct prk_slot *slot = self->slot;
 	uint32_t tag = prk_load32_rlx(&slot->tag);

@@ -20,8 +20,10 @@
 
 struct prusik_process *prk_process_new(const char *name, enum prk_process_kind kind)
 {
-	struct prusik_process *process = prk_sys_calloc(sizeof *process);
+	struct prusik_process *process = prk_family_spare();
 
+	if (!process)
+		process = prk_sys_calloc(sizeof *process);
 	if (!process)
 		return NULL;
 	memcpy(process->name, name, strnlen(name, PRUSIK_PROCESS_NAME_MAX));
@@ -44,7 +46,8 @@ static void destroy(struct prusik_process *process)
 		prk_sys_free(process->capture[i].data);
 	if (process->pidfd >= 0)
 		prk_sys_close(process->pidfd);
-	prk_sys_free(process);
+	if (!prk_family_keep_spare(process))
+		prk_sys_free(process);
 }
 
 void prk_process_drop(struct prusik_process *process)

@@ -94,12 +94,18 @@ struct prk_helper {
 /*
  * struct prk_family - this process's children and helpers; zeros in a forked child
  *
- * lock guards all but server_lock, which is held during a request to the forkserver, and is
- * taken first.
+ * lock guards all but gate, gate_number (gate_lock, which is held during a start by fork) and the
+ * forkserver's socket (server_lock, which is held during a request to it). lock is taken last.
  */
 struct prk_family {
 	uint32_t lock; /* 0 free, 1 held, 2 held and somebody may be asleep on it */
 	uint32_t server_lock;
+	uint32_t gate_lock;
+	uint32_t gate_number; /* of the last start by fork */
+	uint32_t *gate; /* shared with forked children */
+	uint32_t children; /* that ever were */
+	uint32_t spare_count;
+	struct prusik_process *spare; /* freed handles, linked by next */
 	uint32_t ends; /* what its end has to do is registered */
 	uint32_t self_open;
 	int self; /* our own pidfd */
@@ -116,6 +122,12 @@ void prk_futex_unlock(uint32_t *lock);
 void prk_family_add(struct prk_family *family, struct prusik_process *process);
 /* It has ended, or is not to be. */
 void prk_family_remove(struct prusik_process *process);
+/*
+ * Memory of freed handles is used again: after a fork the allocator's every page would
+ * have to be copied anew. NULL: none; false: enough of it.
+ */
+struct prusik_process *prk_family_spare(void);
+bool prk_family_keep_spare(struct prusik_process *process);
 
 bool prk_helper_lives(const struct prk_helper *helper);
 /* Kill and reap it, if there is one. */
@@ -144,9 +156,11 @@ void prk_family_end(void);
 /*
  * The gate, a word in memory that parent and child share.
  *
- * WORD     enum prk_gate
- * WRITES   the parent, once
- * ALWAYS   GO => the parent has the child's pidfd, and the guard too if it is a daemon
+ * WORD     bits 31..2 the number of the start, 1..0 enum prk_gate
+ * WRITES   the parent, who holds gate_lock: the next number CLOSED, then GO or AWAY
+ * ALWAYS   G1 GO => the parent has the child's pidfd, and the guard too if it is a daemon
+ *          G2 a number that is over was GO for a child that is still there: one sent AWAY
+ *          is waited for
  * MAY LIE  CLOSED, when the parent is no more
  * KILLED   before GO: the child sees that its parent has ended, and ends; after: it runs
  */
@@ -155,9 +169,11 @@ enum prk_gate {
 	PRK_GATE_GO,
 	PRK_GATE_AWAY,
 };
-void prk_gate_open(uint32_t *gate, enum prk_gate word);
-/* Returns when it says GO; else the child ends. */
-void prk_gate_pass(const uint32_t *gate, int parent_pidfd);
+#define PRK_GATE_STATE UINT32_C(3)
+#define PRK_GATE_ONE UINT32_C(4)
+void prk_gate_open(uint32_t *gate, enum prk_gate state);
+/* Returns when it says GO for that number; else the child ends. */
+void prk_gate_pass(const uint32_t *gate, uint32_t number, int parent_pidfd);
 
 /* The child's first steps; no exit handler of the parent's will run. name NULL: the kernel keeps its own. */
 void prk_child_begin(const struct prk_me *me, const char *kernel_name);

@@ -14,6 +14,7 @@
 
 #include <prusik/thread.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,13 +22,30 @@
 #define GATE_SLICE INT64_C(10000000)
 #define GATE_SPINS 200
 
+/* libc's list of streams; those opened last come first. Reading costs no copies of pages after a fork. */
+extern FILE *_IO_list_all __attribute__((weak));
+
+static void flush_if_needed(FILE *stream)
+{
+	if (__fpending(stream) > 0)
+		fflush(stream);
+}
+
+static bool standard_streams_only(void)
+{
+	return &_IO_list_all && _IO_list_all == stderr;
+}
+
 /*
  * fflush(NULL) waits for each stream's lock, and a thread that waits for a line on
  * stdin holds that one for as long as it waits.
  */
 void prk_flush_stdio(void)
 {
-	if (ftrylockfile(stdin) == 0) {
+	if (standard_streams_only()) {
+		flush_if_needed(stdout);
+		flush_if_needed(stderr);
+	} else if (ftrylockfile(stdin) == 0) {
 		fflush(NULL);
 		funlockfile(stdin);
 	} else {
@@ -36,35 +54,38 @@ void prk_flush_stdio(void)
 	}
 }
 
-void prk_gate_open(uint32_t *gate, enum prk_gate word)
+void prk_gate_open(uint32_t *gate, enum prk_gate state)
 {
-	prk_store32_rel(gate, word); /* rel [process.gate] */
+	/* rel [process.gate] */
+	prk_store32_rel(gate, (prk_load32_rlx(gate) & ~PRK_GATE_STATE) | state);
 	prk_sys_futex_wake(gate, 1);
 }
 
 /* Most parents are through before their child comes here. */
-static uint32_t look_at(const uint32_t *gate)
+static enum prk_gate look_at(const uint32_t *gate, uint32_t number)
 {
-	uint32_t word = PRK_GATE_CLOSED;
+	uint32_t closed = number * PRK_GATE_ONE | PRK_GATE_CLOSED, word = closed;
 
-	for (int i = 0; i < GATE_SPINS && word == PRK_GATE_CLOSED; i++) {
+	for (int i = 0; i < GATE_SPINS && word == closed; i++) {
 		word = prk_load32_acq(gate); /* acq [process.gate] */
 		prk_pause();
 	}
-	return word;
+	if (word / PRK_GATE_ONE != number)
+		return PRK_GATE_GO; /* G2 */
+	return (enum prk_gate)(word & PRK_GATE_STATE);
 }
 
-void prk_gate_pass(const uint32_t *gate, int parent_pidfd)
+void prk_gate_pass(const uint32_t *gate, uint32_t number, int parent_pidfd)
 {
-	uint32_t word;
+	enum prk_gate state;
 
-	while ((word = look_at(gate)) == PRK_GATE_CLOSED) {
+	while ((state = look_at(gate, number)) == PRK_GATE_CLOSED) {
 		if (prk_sys_poll_readable(parent_pidfd, PRUSIK_NOW) == 0)
 			break;
-		prk_sys_futex_wait((uint32_t *)(uintptr_t)gate, PRK_GATE_CLOSED,
-				   prusik_in_ns(GATE_SLICE));
+		prk_sys_futex_wait((uint32_t *)(uintptr_t)gate,
+				   number * PRK_GATE_ONE | PRK_GATE_CLOSED, prusik_in_ns(GATE_SLICE));
 	}
-	if (word != PRK_GATE_GO)
+	if (state != PRK_GATE_GO)
 		_exit(0);
 }
 

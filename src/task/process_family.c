@@ -20,6 +20,7 @@
 #define PAGE 4096u
 
 static struct prk_family *family;
+static pid_t ends_of; /* the process for which prk_family_end is registered */
 
 /* ---- the lock ---- */
 
@@ -127,6 +128,44 @@ int64_t prusik_process_active_children(struct prusik_process **ret_processes, ui
 	return n;
 }
 
+#define SPARE_MAX 64u
+
+struct prusik_process *prk_family_spare(void)
+{
+	struct prk_family *own = here();
+
+	if (!own)
+		return NULL;
+	prk_futex_lock(&own->lock);
+	struct prusik_process *process = own->spare;
+	if (process) {
+		own->spare = process->next;
+		own->spare_count--;
+	}
+	prk_futex_unlock(&own->lock);
+	if (process)
+		memset(process, 0, sizeof *process);
+	return process;
+}
+
+/* The lock may be held by the caller, who drops what he takes off the list: no more than a try. */
+bool prk_family_keep_spare(struct prusik_process *process)
+{
+	struct prk_family *own = here();
+	uint32_t free = 0;
+
+	if (!own || !prk_cas32_acq(&own->lock, &free, 1)) /* acq [family.lock] */
+		return false;
+	bool kept = own->spare_count < SPARE_MAX;
+	if (kept) {
+		process->next = own->spare;
+		own->spare = process;
+		own->spare_count++;
+	}
+	prk_futex_unlock(&own->lock);
+	return kept;
+}
+
 /* ---- helpers ---- */
 
 bool prk_helper_lives(const struct prk_helper *helper)
@@ -178,8 +217,8 @@ void prk_family_end(void)
 {
 	struct prk_family *own = here();
 
-	if (!own || !own->ends)
-		return; /* a child that was not forked by us */
+	if (ends_of != getpid())
+		return; /* nothing was ever started here; perhaps by the process that forked this one */
 	end_all(own, 1);
 	end_all(own, 0);
 	end_all(own, 1); /* started meanwhile */
@@ -215,6 +254,7 @@ static int complete_locked(struct prk_family *own)
 	}
 	if (atexit(prk_family_end) != 0)
 		return -ENOMEM;
+	ends_of = getpid();
 	prk_store32_rel(&own->ends, 1); /* rel [family.ends] */
 	return 0;
 }

@@ -223,7 +223,7 @@ static void begin(const struct prk_letter *letter, int parent_pidfd)
 
 void prk_letter_obey(struct prk_letter *letter, int fd, int parent_pidfd)
 {
-	prk_gate_pass(&letter->gate, parent_pidfd);
+	prk_gate_pass(&letter->gate, 0, parent_pidfd);
 	const struct registered *entry = find(letter->function);
 	void *argument = read_argument(letter, fd);
 	if (!entry || (entry->own && !argument))

@@ -14,15 +14,12 @@
 #include "task/process.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 /* Page size: what a gate takes. */
 #define GATE_BYTES 4096
-
-static uint32_t children;
 
 /* ---- what all methods share ---- */
 
@@ -59,6 +56,7 @@ int prk_start_finish(struct prk_start *start, uint32_t *gate, pid_t pid, int pid
 struct fork_call {
 	struct prk_start *start;
 	uint32_t *gate;
+	uint32_t gate_number;
 	struct prk_helper guard, server;
 	struct prk_me me;
 };
@@ -75,9 +73,7 @@ __attribute__((noreturn)) static void be_child(const struct fork_call *call)
 {
 	const struct prk_start *start = call->start;
 
-	prk_gate_pass(call->gate, call->me.parent_pidfd);
-	prk_sys_munmap(call->gate, GATE_BYTES);
-	prk_sys_free(start->process);
+	prk_gate_pass(call->gate, call->gate_number, call->me.parent_pidfd);
 	close_helper(&call->guard);
 	close_helper(&call->server);
 	prk_child_begin(&call->me, start->options->name);
@@ -102,10 +98,13 @@ static void describe(struct fork_call *call)
 
 /* ---- fork ---- */
 
-static int fork_through(struct prk_start *start, uint32_t *gate)
+static int fork_locked(struct prk_start *start)
 {
+	uint32_t *gate = start->family->gate;
 	struct fork_call call = { .start = start, .gate = gate };
 
+	call.gate_number = ++start->family->gate_number & (UINT32_MAX / PRK_GATE_ONE);
+	prk_store32_rlx(gate, call.gate_number * PRK_GATE_ONE | PRK_GATE_CLOSED);
 	describe(&call);
 	pid_t pid = prk_sys_fork();
 	if (pid == 0) {
@@ -121,16 +120,26 @@ static int fork_through(struct prk_start *start, uint32_t *gate)
 	return pidfd;
 }
 
-static int start_by_fork(struct prk_start *start)
+static int make_gate_locked(struct prk_family *family)
 {
-	void *gate;
-	int r = prk_sys_mmap(&gate, GATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	void *page;
+	int r = prk_sys_mmap(&page, GATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			     -1, 0);
 
-	if (r < 0)
-		return r;
-	r = fork_through(start, gate);
-	prk_sys_munmap(gate, GATE_BYTES);
+	if (r == 0)
+		family->gate = page;
+	return r;
+}
+
+static int start_by_fork(struct prk_start *start)
+{
+	struct prk_family *family = start->family;
+
+	prk_futex_lock(&family->gate_lock);
+	int r = family->gate ? 0 : make_gate_locked(family);
+	if (r == 0)
+		r = fork_locked(start);
+	prk_futex_unlock(&family->gate_lock);
 	return r;
 }
 
@@ -158,15 +167,30 @@ static int check(const struct prk_start *start)
 	return 0;
 }
 
-static struct prusik_process *new_process(const struct prusik_process_options *options)
+/* (printf's deep stack is one more page to be copied after each fork.) */
+static void append(char *name, uint32_t number)
 {
-	char name[32];
+	char digits[12];
+	int n = 0;
 
-	snprintf(name, sizeof name, "Process-%u", (unsigned int)prk_add32_rlx(&children, 1) + 1);
+	for (; number > 0; number /= 10)
+		digits[n++] = (char)('0' + number % 10);
+	name += strlen(name);
+	while (n > 0)
+		*name++ = digits[--n];
+}
+
+static struct prusik_process *new_process(struct prk_family *family,
+					  const struct prusik_process_options *options)
+{
 	struct prusik_process *process =
-		prk_process_new(options->name ? options->name : name, PRK_PROCESS_CHILD);
-	if (process)
-		process->daemon = options->daemon != 0;
+		prk_process_new(options->name ? options->name : "Process-", PRK_PROCESS_CHILD);
+
+	if (!process)
+		return NULL;
+	process->daemon = options->daemon != 0;
+	if (!options->name)
+		append(process->name, prk_add32_rlx(&family->children, 1) + 1);
 	return process;
 }
 
@@ -193,7 +217,7 @@ static int start_child(struct prk_start *start)
 		r = prk_guard_ensure(start->family);
 	if (r < 0)
 		return r;
-	start->process = new_process(start->options);
+	start->process = new_process(start->family, start->options);
 	return start->process ? start_by_method(start) : -ENOMEM;
 }
 

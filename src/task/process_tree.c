@@ -31,6 +31,12 @@
 #define PATIENCE INT64_C(3000000000)
 #define ROUND_PAUSE INT64_C(200000)
 #define ORPHANS_MAX 4096
+/*
+ * Room for two entries of /proc. Were they listed by the hundred, one that forks and ends, and
+ * forks and ends, could be dead when its turn comes, and its child younger than the list.
+ * So each is listed after its predecessor was looked at; and numbers go upwards, as the list does.
+ */
+#define LISTED_BYTES 64
 
 struct hunt {
 	const int *pidfds;
@@ -134,7 +140,7 @@ struct directory_entry {
 
 static int look_around(struct hunt *hunt, int proc)
 {
-	_Alignas(8) char buffer[8192];
+	_Alignas(8) char buffer[LISTED_BYTES];
 	ssize_t n;
 
 	hunt->alive = hunt->orphan_count = 0;
