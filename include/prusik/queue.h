@@ -31,6 +31,7 @@
 #define PRUSIK_QUEUE_H
 
 #include <prusik/arena.h>
+#include <prusik/named.h>
 #include <sys/uio.h>
 
 #ifdef __cplusplus
@@ -139,6 +140,22 @@ int prusik_queue_create(struct prusik_arena *arena, const char *name,
  */
 int prusik_queue_open(struct prusik_arena *arena, const char *name,
 		      struct prusik_queue **ret_queue) PRUSIK_MUST_USE;
+
+/*
+ * prusik_queue_open_named - the queue of that name in the domain, made where there is none
+ *
+ * It has an arena of its own, which is the named object (prusik/named.h): flags are
+ * PRUSIK_EXISTING, PRUSIK_NEW and PRUSIK_PERSISTENT as there, and so is how long it
+ * lives. options count when it is made; NULL: all defaults.
+ *
+ * Returns 0 with *ret_queue set, or
+ *   -ENOENT, -EEXIST  none with PRUSIK_EXISTING, one with PRUSIK_NEW
+ *   -EPROTO           damaged, or another version;   -EPROTOTYPE  something else goes by that name, or its bytes are not a queue's
+ *   -ENOSPC, -EINVAL, -ENAMETOOLONG, -EPERM, -ENOMEM, -EMFILE, or the domain could not be joined
+ * Killed inside: no queue, or a whole one.
+ */
+int prusik_queue_open_named(const char *name, const struct prusik_queue_options *options, uint32_t flags,
+			    struct prusik_queue **ret_queue) PRUSIK_MUST_USE;
 
 /* Bytes of arena that such a queue takes; 0 when the options are out of range. */
 uint64_t prusik_queue_size(const struct prusik_queue_options *options);

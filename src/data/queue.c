@@ -211,14 +211,22 @@ int prk_queue_wait_for_room(struct prusik_queue *q, uint32_t seen, uint32_t epoc
 	return sleep ? prk_wait(&b->emptied, seen, epoch, deadline) : 0;
 }
 
-static int64_t put_some(struct prusik_queue *q, const struct goods *goods, int64_t deadline)
+/* The same; what the dead have reserved is room. */
+static int64_t put_once(struct prusik_queue *q, const struct goods *goods)
 {
 	int64_t r = try_put(q, goods);
+
+	return r == -EAGAIN && prk_queue_reclaim(q) ? try_put(q, goods) : r;
+}
+
+static int64_t put_some(struct prusik_queue *q, const struct goods *goods, int64_t deadline)
+{
+	int64_t r = put_once(q, goods);
 
 	while (r == -EAGAIN && deadline != PRUSIK_NOW) {
 		uint32_t epoch = prk_epoch();
 		uint32_t seen = prk_load32_acq(&q->body->emptied); /* acq [queue.emptied] */
-		r = try_put(q, goods);
+		r = put_once(q, goods);
 		if (r != -EAGAIN)
 			break;
 		int w = prk_queue_wait_for_room(q, seen, epoch, deadline);

@@ -72,7 +72,7 @@
  *          before, so the next holder of get_lock makes the heaps anew. reserve, commit:
  *          rolled back or done; puts is in the log of get_lock there, so who recovers
  *          put_lock lets get_lock be recovered before he looks at puts. A reservation
- *          of a dead one is freed where dead leases are returned. close after Q-C
+ *          of a dead one is freed where dead leases are returned, and by who finds no room. close after Q-C
  *          (closed): all who wait are woken by the epoch and see it.
  */
 #ifndef PRK_DATA_QUEUE_H
@@ -274,6 +274,9 @@ uint32_t prk_queue_room(struct prusik_queue *q);
 
 /* Wait until there may be room; seen and epoch are from before the look that found none. */
 int prk_queue_wait_for_room(struct prusik_queue *q, uint32_t seen, uint32_t epoch, int64_t deadline);
+
+/* Under no lock: where reservations were ever made, free those of the dead. True: there is room. */
+bool prk_queue_reclaim(struct prusik_queue *q);
 
 /* Under get_lock: how many items are ready. */
 uint32_t prk_queue_ready(struct prusik_queue *q);

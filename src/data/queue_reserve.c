@@ -38,6 +38,17 @@ static struct prk_node *lend_free(struct prusik_queue *q, uint64_t length, uint3
 	return node;
 }
 
+bool prk_queue_reclaim(struct prusik_queue *q)
+{
+	bool others;
+
+	if (prk_load64_rlx(&q->body->tickets) == 0 || prk_queue_lock_gets(q) < 0)
+		return false;
+	prk_queue_return_dead(q, &others);
+	prk_queue_unlock_gets(q);
+	return prusik_queue_is_full(q) == 0;
+}
+
 /* 0, -EAGAIN: full, -EPIPE: closed. */
 static int try_reserve(struct prusik_queue *q, uint64_t length, struct prusik_reservation *ret)
 {
@@ -60,6 +71,14 @@ static int try_reserve(struct prusik_queue *q, uint64_t length, struct prusik_re
 	return r;
 }
 
+/* The same; what the dead have reserved is room. */
+static int reserve_once(struct prusik_queue *q, uint64_t length, struct prusik_reservation *ret)
+{
+	int r = try_reserve(q, length, ret);
+
+	return r == -EAGAIN && prk_queue_reclaim(q) ? try_reserve(q, length, ret) : r;
+}
+
 int prusik_queue_reserve(struct prusik_queue *queue, uint64_t length, struct prusik_reservation *ret_reservation,
 			 int64_t deadline)
 {
@@ -67,11 +86,11 @@ int prusik_queue_reserve(struct prusik_queue *queue, uint64_t length, struct pru
 		return -EINVAL;
 	if (length > queue->item_max)
 		return -EMSGSIZE;
-	int r = try_reserve(queue, length, ret_reservation);
+	int r = reserve_once(queue, length, ret_reservation);
 	while (r == -EAGAIN && deadline != PRUSIK_NOW) {
 		uint32_t epoch = prk_epoch();
 		uint32_t seen = prk_load32_acq(&queue->body->emptied); /* acq [queue.emptied] */
-		r = try_reserve(queue, length, ret_reservation);
+		r = reserve_once(queue, length, ret_reservation);
 		if (r != -EAGAIN)
 			break;
 		int w = prk_queue_wait_for_room(queue, seen, epoch, deadline);
