@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "data/queue.h"
 #include "shm/arena.h"
+#include "shm/named.h"
 #include "sync/lock.h"
 
 #include <errno.h>
@@ -12,14 +13,17 @@
 #define CAPACITY_MAX (1u << 24)
 #define ITEM_MAX_DEFAULT 256u
 #define ITEM_MAX_MAX (1u << 30)
+#define LEASE_MAX (UINT64_C(1) << 42) /* ms; some 139 years */
+#define NAMED_ROOM (64u << 10) /* of an arena, beside the queue */
 #define LINE 64u
 
 _Static_assert(offsetof(struct prk_queue_body, put_lock) == 64 &&
 		       offsetof(struct prk_queue_body, get_lock) == 128 &&
-		       offsetof(struct prk_queue_body, undo) == 192,
+		       offsetof(struct prk_queue_body, ordered) == 192 &&
+		       offsetof(struct prk_queue_body, undo) == 512,
 	       "putters and takers have cache lines of their own");
 _Static_assert(sizeof(struct prk_queue_body) % LINE == 0, "cells begin on a line");
-_Static_assert(sizeof(struct prk_node) == 32, "shared layout");
+_Static_assert(sizeof(struct prk_node) == 48 && sizeof(struct prk_entry) == 16, "shared layout");
 
 static uint32_t signature(void)
 {
@@ -50,9 +54,14 @@ static uint64_t cells_bytes(uint32_t size)
 	return round_up((uint64_t)size * sizeof(uint32_t), LINE);
 }
 
+static uint64_t index_bytes(uint32_t size)
+{
+	return round_up((uint64_t)size * sizeof(struct prk_entry), LINE);
+}
+
 static uint64_t body_bytes(uint32_t size, uint64_t item_max)
 {
-	return sizeof(struct prk_queue_body) + cells_bytes(size) + size * stride(item_max);
+	return sizeof(struct prk_queue_body) + cells_bytes(size) + index_bytes(size) + size * stride(item_max);
 }
 
 /* 0: defaults filled in and all in range. */
@@ -67,7 +76,10 @@ static int settle(const struct prusik_queue_options *options, struct prusik_queu
 	if (o.item_max == 0)
 		o.item_max = ITEM_MAX_DEFAULT;
 	*ret_settled = o;
-	return o.capacity <= CAPACITY_MAX && o.item_max <= ITEM_MAX_MAX ? 0 : -EINVAL;
+	return o.capacity <= CAPACITY_MAX && o.item_max <= ITEM_MAX_MAX && o.kind <= PRUSIK_QUEUE_PRIORITY &&
+			       o.lease_ms <= LEASE_MAX ?
+		       0 :
+		       -EINVAL;
 }
 
 uint64_t prusik_queue_size(const struct prusik_queue_options *options)
@@ -87,6 +99,10 @@ static void set_up(struct prk_queue_body *body, const struct prusik_queue_option
 	body->item_max = o->item_max;
 	body->capacity = (uint32_t)o->capacity;
 	body->size = power_of_two((uint32_t)o->capacity);
+	body->kind = o->kind;
+	body->attempts_max = o->attempts_max;
+	body->ends = o->ends_with_producers != 0;
+	body->lease = (int64_t)o->lease_ms * 1000000;
 	prk_store64_rel(&body->magic, PRK_QUEUE_MAGIC); /* rel [queue.magic]: it is whole */
 }
 
@@ -96,7 +112,8 @@ static bool is_queue(const struct prk_queue_body *b, uint64_t bytes)
 	return prk_load64_acq(&b->magic) == PRK_QUEUE_MAGIC && /* acq [queue.magic] */
 	       b->version == PRK_QUEUE_VERSION && b->signature == signature() && b->capacity > 0 &&
 	       b->capacity <= CAPACITY_MAX && b->size == power_of_two(b->capacity) && b->item_max > 0 &&
-	       b->item_max <= ITEM_MAX_MAX && body_bytes(b->size, b->item_max) <= bytes;
+	       b->item_max <= ITEM_MAX_MAX && b->kind <= PRUSIK_QUEUE_PRIORITY && b->lease >= 0 &&
+	       body_bytes(b->size, b->item_max) <= bytes;
 }
 
 static int make_handle(struct prk_queue_body *body, bool private_memory, struct prusik_queue **ret_queue)
@@ -107,11 +124,14 @@ static int make_handle(struct prk_queue_body *body, bool private_memory, struct 
 		return -ENOMEM;
 	q->body = body;
 	q->cells = (uint32_t *)(void *)(body + 1);
-	q->nodes = (char *)(body + 1) + cells_bytes(body->size);
+	q->index = (struct prk_entry *)(void *)((char *)(body + 1) + cells_bytes(body->size));
+	q->nodes = (char *)q->index + index_bytes(body->size);
 	q->stride = stride(body->item_max);
 	q->item_max = body->item_max;
 	q->capacity = body->capacity;
 	q->mask = body->size - 1;
+	q->kind = body->kind;
+	q->plain = body->kind == PRUSIK_QUEUE_FIFO && body->lease == 0;
 	q->private_memory = private_memory;
 	*ret_queue = q;
 	return 0;
@@ -215,37 +235,136 @@ void prusik_queue_free(struct prusik_queue *queue)
 		return;
 	if (queue->private_memory)
 		prk_sys_zeroed_free(queue->body, body_bytes(queue->mask + 1, queue->item_max));
+	prusik_arena_close(queue->own_arena);
 	prk_sys_free(queue);
+}
+
+/* ---- by name, in an arena of its own ---- */
+
+static int make_named(struct prusik_arena *arena, void *context)
+{
+	const struct prusik_queue_options *o = context;
+	void *body;
+	int r = prk_named_make(arena, prusik_queue_size(o), &body);
+
+	if (r == 0)
+		set_up(body, o);
+	return r;
+}
+
+/* The handle of what that arena holds. */
+static int attach(struct prusik_arena *arena, struct prusik_queue **ret_queue)
+{
+	void *body;
+	int r = prk_named_find(arena, sizeof(struct prk_queue_body), &body);
+
+	if (r < 0)
+		return r;
+	if (!is_queue(body, prk_arena_bytes_from(arena, prusik_arena_offset(arena, body))))
+		return -EPROTO;
+	r = make_handle(body, false, ret_queue);
+	if (r == 0)
+		(*ret_queue)->own_arena = arena;
+	return r;
+}
+
+int prusik_queue_open_named(const char *name, const struct prusik_queue_options *options, uint32_t flags,
+			    struct prusik_queue **ret_queue)
+{
+	struct prusik_queue_options o;
+	struct prusik_arena *arena;
+
+	if (settle(options, &o) < 0 || !ret_queue)
+		return -EINVAL;
+	int r = prk_joined();
+	if (r < 0)
+		return r;
+	r = prk_named_open(name, "queue", flags, prusik_queue_size(&o) + NAMED_ROOM, make_named, &o, &arena);
+	if (r < 0)
+		return r;
+	r = attach(arena, ret_queue);
+	if (r < 0)
+		prusik_arena_close(arena);
+	return r;
 }
 
 /* ---- counting ---- */
 
+/*
+ * Cursors first: an item that was ready then and is not in ordered when that is looked
+ * at has been taken since.
+ */
 int64_t prusik_queue_length(const struct prusik_queue *queue)
 {
 	if (!queue)
 		return -EINVAL;
 	const struct prk_queue_body *b = queue->body;
-	uint32_t gets = prk_queue_cursors(prk_load64_acq(&b->cursors)).gets;
-	uint32_t n = (uint32_t)prk_load64_acq(&b->puts) - gets;
-	if (prk_load32_acq(&b->closed) == 1 + PRUSIK_QUEUE_DISCARD)
+	uint32_t gets = prk_queue_cursors(prk_load64_acq(&b->cursors)).gets; /* acq [queue.cursors] */
+	uint64_t n = (uint32_t)prk_load64_acq(&b->puts) - gets; /* acq [queue.puts] */
+	n += prk_load32_acq(&b->ordered); /* acq [queue.ordered] */
+	if (prk_queue_discarded(queue))
 		return 0;
-	return n <= queue->capacity ? n : queue->capacity; /* puts may have gone on since */
+	return n <= queue->capacity ? (int64_t)n : queue->capacity; /* puts may have gone on since */
+}
+
+int prusik_queue_is_empty(const struct prusik_queue *queue)
+{
+	int64_t n = prusik_queue_length(queue);
+
+	return n < 0 ? (int)n : n == 0;
+}
+
+int prusik_queue_is_full(const struct prusik_queue *queue)
+{
+	if (!queue)
+		return -EINVAL;
+	uint32_t frees = prk_queue_cursors(prk_load64_acq(&queue->body->cursors)).frees;
+	return (uint32_t)prk_load64_acq(&queue->body->puts) - frees >= queue->capacity;
+}
+
+static uint32_t count_state(const struct prusik_queue *q, uint32_t state)
+{
+	uint32_t p = prk_queue_cursors(q->body->cursors).frees, end = prk_queue_leased_end(q), n = 0;
+
+	for (; p != end && end - p <= q->mask + 1; p++)
+		n += prk_queue_node(q, prk_queue_node_at(q, p))->state == state;
+	return n;
+}
+
+static uint32_t count_producers(const struct prk_queue_body *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < PRK_QUEUE_PRODUCERS; i++)
+		n += b->producer[i] != 0 && !prk_dead(b->producer[i]);
+	return n;
 }
 
 static void count(const struct prusik_queue *q, struct prusik_queue_stats *s)
 {
 	const struct prk_queue_body *b = q->body;
 	struct prk_cursors c = prk_queue_cursors(b->cursors);
+	uint32_t leased = count_state(q, PRK_NODE_LEASED), reserved = count_state(q, PRK_NODE_RESERVED);
 
 	*s = (struct prusik_queue_stats){
 		.capacity = q->capacity,
 		.item_max = q->item_max,
 		.ready = (uint64_t)prusik_queue_length(q),
-		.leased = c.gets - c.frees,
+		.delayed = b->delayed,
+		.leased = leased,
+		.dead = b->dead,
+		.reserved = reserved,
 		.put = b->puts,
+		.done = b->puts - ((uint32_t)b->puts - c.frees - reserved),
 		.returned = b->returned,
+		.retried = b->retried,
+		.buried = b->buried,
 		.recovered = (uint64_t)b->put_recovered + b->get_recovered,
 		.closed = b->closed != 0,
+		.kind = b->kind,
+		.lease_ms = (uint64_t)b->lease / 1000000,
+		.attempts_max = b->attempts_max,
+		.producers = count_producers(b),
 	};
 }
 
@@ -253,32 +372,30 @@ int prusik_queue_stats(struct prusik_queue *queue, struct prusik_queue_stats *re
 {
 	if (!queue || !ret_stats)
 		return -EINVAL;
-	int r = prk_queue_lock_puts(queue);
+	int r = prk_queue_lock_both(queue);
 	if (r < 0)
 		return r;
-	r = prk_queue_lock_gets(queue);
-	if (r == 0) {
-		count(queue, ret_stats);
-		prk_lock_release(&queue->body->get_lock);
-	}
-	prk_lock_release(&queue->body->put_lock);
-	return r;
+	count(queue, ret_stats);
+	prk_queue_unlock_both(queue);
+	return 0;
 }
 
 bool prk_queue_valid(const struct prusik_queue *q)
 {
 	const struct prk_queue_body *b = q->body;
 	struct prk_cursors c = prk_queue_cursors(b->cursors);
-	uint32_t size = q->mask + 1, leased = c.gets - c.frees, ready = (uint32_t)b->puts - c.gets;
-	char *seen = prk_sys_calloc(size);
-	bool ok = seen && leased <= q->capacity && ready <= q->capacity - leased && b->undo.count == 0;
+	uint32_t size = q->mask + 1, held = c.gets - c.frees, ready = (uint32_t)b->puts - c.gets;
+	char *seen = prk_sys_calloc(size), *indexed = prk_sys_calloc(size);
+	bool ok = seen && indexed && held <= q->capacity && b->parked <= held && ready <= q->capacity - held &&
+		  b->undo.count == 0 && prk_queue_index_valid(q, indexed);
 
 	for (uint32_t i = 0; ok && i < size; i++) {
 		uint32_t node = prk_queue_node_at(q, c.frees + i);
 		ok = !seen[node]++; /* Q1 */
-		if (i < leased + ready)
+		if (i < held + ready)
 			ok = ok && prk_queue_node(q, node)->length <= q->item_max;
 	}
 	prk_sys_free(seen);
+	prk_sys_free(indexed);
 	return ok;
 }

@@ -4,37 +4,60 @@
  *
  * All under get_lock, in steps of which each leaves a whole queue behind: first
  * the dead's leases are brought together at the end of the leased part, then put
- * in the order of their numbers, then the cursor goes back over them one by one.
- * Killed anywhere in between, the next one begins again with what is left.
+ * in the order of their numbers, then given back one by one, the last one first.
+ * Killed anywhere in between, the next one begins again with what is left. Leases
+ * whose time is over go the same way; reservations of the dead become free at once.
  */
 #include "base/ghost.h"
 #include "base/life.h"
 #include "data/queue.h"
+
+#include <prusik/common.h>
 
 static struct prk_node *node_at(const struct prusik_queue *q, uint32_t position)
 {
 	return prk_queue_node(q, prk_queue_node_at(q, position));
 }
 
-static void swap_cells(struct prusik_queue *q, uint32_t a, uint32_t b)
+/* The part of the leased ones that is looked at. */
+struct look {
+	uint32_t begin, end;
+	int64_t now; /* 0: no lease ends by time */
+	int64_t limit; /* when the next of those that remain ends by time; 0: none does */
+	bool others; /* leases remain that are not the caller's */
+};
+
+static bool lost(const struct prusik_queue *q, const struct prk_node *node, int64_t now)
 {
-	prk_queue_swap(q, a, b);
-	prk_undo_commit(&q->body->undo);
+	if (now && node->due && node->due <= now && node->state != PRK_NODE_RESERVED)
+		return true;
+	return node->owner != PRK_QUEUE_NOBODY && (prk_dead(node->owner) || prk_ghost(q->body, node->owner));
 }
 
-/* Bring the dead's leases to the end of [begin, end); where they begin then. */
-static uint32_t gather(struct prusik_queue *q, uint32_t begin, uint32_t end, bool *ret_others)
+static void remains(struct look *look, const struct prk_node *node)
 {
-	uint32_t me = prk_self()->id, p = begin;
+	if (node->state == PRK_NODE_RESERVED)
+		return;
+	look->others |= node->owner != prk_self()->id;
+	if (node->due && node->due != PRUSIK_FOREVER && (look->limit == 0 || node->due < look->limit))
+		look->limit = node->due;
+}
 
-	*ret_others = false;
+/* Bring what is lost to the end of the leased part; where it begins then. */
+static uint32_t gather(struct prusik_queue *q, struct look *look)
+{
+	uint32_t p = look->begin, end = look->end;
+
 	while (p != end) {
-		uint32_t owner = node_at(q, p)->owner;
-		if (prk_dead(owner) || prk_ghost(q->body, owner)) {
-			swap_cells(q, p, --end);
-		} else {
-			*ret_others |= owner != me;
+		struct prk_node *node = node_at(q, p);
+		if (!lost(q, node, look->now)) {
+			remains(look, node);
 			p++;
+		} else if (node->state == PRK_NODE_RESERVED) {
+			prk_queue_release_cell(q, p++); /* what comes here instead was looked at before */
+			prk_queue_gone(q, 1);
+		} else {
+			prk_queue_swap_now(q, p, --end);
 		}
 	}
 	return p;
@@ -51,42 +74,81 @@ static void sort(struct prusik_queue *q, uint32_t begin, uint32_t count)
 				uint32_t a = begin + j - gaps[g], b = begin + j;
 				if (node_at(q, a)->number <= node_at(q, b)->number)
 					break;
-				swap_cells(q, a, b);
+				prk_queue_swap_now(q, a, b);
 			}
 }
 
-/* The last leased item is the first ready one again. */
-static void step_back(struct prusik_queue *q)
+/* The last leased item is the first ready one again. Nothing is parked between. */
+static void step_back(struct prusik_queue *q, uint32_t failures)
 {
 	struct prk_queue_body *b = q->body;
 	struct prk_cursors c = prk_queue_cursors(b->cursors);
 	struct prk_node *node = node_at(q, c.gets - 1);
 
-	prk_undo_set32(&b->undo, &node->failures, node->failures + 1);
-	prk_undo_set64(&b->undo, &b->returned, b->returned + 1);
+	prk_undo_set32(&b->undo, &node->failures, failures);
+	if (node->due)
+		prk_undo_set64(&b->undo, (uint64_t *)&node->due, 0); /* it was the lease's, not the item's */
 	c.gets--;
 	prk_undo_set64(&b->undo, &b->cursors, prk_queue_cursors_word(c));
 	prk_undo_commit(&b->undo);
 }
 
+void prk_queue_put_back_last(struct prusik_queue *q, uint32_t failures)
+{
+	if (q->kind == PRUSIK_QUEUE_FIFO && q->body->parked == 0)
+		step_back(q, failures);
+	else
+		prk_queue_park_last(q, PRK_NODE_ORDERED, failures, 0);
+}
+
+void prk_queue_give_back_last(struct prusik_queue *q, uint32_t failures)
+{
+	uint32_t max = q->body->attempts_max;
+
+	if (max && failures >= max)
+		prk_queue_park_last(q, PRK_NODE_DEAD, failures, 0);
+	else
+		prk_queue_put_back_last(q, failures);
+}
+
 bool prk_queue_oldest_died(const struct prusik_queue *q)
 {
-	struct prk_cursors c = prk_queue_cursors(q->body->cursors);
+	uint32_t frees = prk_queue_cursors(q->body->cursors).frees;
 
-	return c.gets != c.frees && prk_dead(node_at(q, c.frees)->owner);
+	if (prk_queue_leased_end(q) == frees)
+		return false;
+	const struct prk_node *node = node_at(q, frees);
+	return node->owner != PRK_QUEUE_NOBODY && prk_dead(node->owner);
+}
+
+/* Counted before: killed between, it is counted once too often, and the item not lost. */
+static void give_back_all(struct prusik_queue *q, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t last = prk_queue_leased_end(q) - 1;
+		q->body->returned++;
+		prk_queue_give_back_last(q, node_at(q, last)->failures + 1);
+	}
 }
 
 uint32_t prk_queue_return_dead(struct prusik_queue *q, bool *ret_others)
 {
-	struct prk_cursors c = prk_queue_cursors(q->body->cursors);
-	uint32_t leased = c.gets - c.frees;
+	struct prk_queue_body *b = q->body;
+	struct look look = { .begin = prk_queue_cursors(b->cursors).frees, .end = prk_queue_leased_end(q) };
+	uint32_t leased = look.end - look.begin;
 
 	*ret_others = false;
-	if (leased == 0 || leased > q->mask + 1)
+	if (leased == 0 || leased > q->mask + 1) {
+		b->limit = 0;
 		return 0;
-	uint32_t first = gather(q, c.frees, c.gets, ret_others), count = c.gets - first;
+	}
+	look.now = b->limit ? prusik_now() : 0;
+	uint32_t first = gather(q, &look), count = prk_queue_leased_end(q) - first;
 	sort(q, first, count);
-	for (uint32_t i = 0; i < count; i++)
-		step_back(q);
+	give_back_all(q, count);
+	b->limit = look.limit;
+	if (b->dead > 0)
+		prk_queue_gone(q, 0); /* perhaps what was given back was the last, and is dead */
+	*ret_others = look.others;
 	return count;
 }

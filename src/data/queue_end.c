@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* queue: closing it, waiting for the end of its work, and producers whose end closes it */
+#include "base/life.h"
+#include "base/wait.h"
+#include "data/queue.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <prusik/common.h>
+
+/* ---- join ---- */
+
+/* Is anybody working on an item? */
+static bool any_leased(const struct prusik_queue *q)
+{
+	uint32_t p = prk_queue_cursors(q->body->cursors).frees, end = prk_queue_leased_end(q);
+
+	if (end - p > q->mask + 1)
+		return false; /* corrupt memory */
+	for (; p != end; p++)
+		if (prk_queue_node(q, prk_queue_node_at(q, p))->state == PRK_NODE_LEASED)
+			return true;
+	return false;
+}
+
+bool prk_queue_finished(struct prusik_queue *q)
+{
+	const struct prk_queue_body *b = q->body;
+	bool discarded = prk_queue_discarded(q);
+
+	if (!discarded && (prk_queue_ready(q) > 0 || b->ordered > 0 || b->delayed > 0))
+		return false;
+	return !any_leased(q);
+}
+
+void prk_queue_gone(struct prusik_queue *q, uint32_t count)
+{
+	struct prk_queue_body *b = q->body;
+
+	if (count)
+		prk_queue_wake_if(&b->putters, &b->emptied, count);
+	if (b->joiners && prk_queue_finished(q))
+		prk_queue_wake(&b->joiners, &b->idle, INT_MAX);
+}
+
+/* 1: all is finished; 0: *ret_seen is to be slept on. */
+static int look_or_register(struct prusik_queue *q, uint32_t *ret_seen)
+{
+	int r = prk_queue_lock_gets(q);
+
+	if (r < 0)
+		return r;
+	bool finished = prk_queue_finished(q);
+	if (!finished)
+		q->body->joiners = 1;
+	*ret_seen = q->body->idle;
+	prk_queue_unlock_gets(q);
+	return finished;
+}
+
+int prusik_queue_join(struct prusik_queue *queue, int64_t deadline)
+{
+	if (!queue)
+		return -EINVAL;
+	int r = prk_joined();
+	while (r == 0) {
+		uint32_t seen, epoch = prk_epoch();
+		r = look_or_register(queue, &seen);
+		if (r == 0)
+			r = deadline == PRUSIK_NOW ? -ETIMEDOUT :
+						     prk_wait(&queue->body->idle, seen, epoch, deadline);
+	}
+	return r > 0 ? 0 : r;
+}
+
+/* ---- closing ---- */
+
+int prusik_queue_close(struct prusik_queue *queue, enum prusik_queue_close how)
+{
+	if (!queue || (how != PRUSIK_QUEUE_DRAIN && how != PRUSIK_QUEUE_DISCARD))
+		return -EINVAL;
+	struct prk_queue_body *b = queue->body;
+	int r = prk_queue_lock_puts(queue);
+	if (r < 0)
+		return r;
+	if (b->closed < 1 + (uint32_t)how)
+		prk_store32_rel(&b->closed, 1 + (uint32_t)how); /* Q-C, rel [queue.closed] */
+	prk_queue_wake(&b->getters, &b->filled, INT_MAX);
+	prk_queue_unlock_puts(queue);
+
+	r = prk_queue_lock_gets(queue);
+	if (r < 0)
+		return r;
+	prk_queue_wake(&b->putters, &b->emptied, INT_MAX);
+	prk_queue_gone(queue, 0); /* joiners, of what was discarded */
+	prk_queue_unlock_gets(queue);
+	return 0;
+}
+
+/* ---- producers ---- */
+
+static bool attached(uint32_t id)
+{
+	return id != 0 && !prk_dead(id);
+}
+
+bool prk_queue_producers_gone(const struct prusik_queue *q)
+{
+	if (prk_load32_acq(&q->body->attached) == 0) /* acq [queue.attached] */
+		return false;
+	for (uint32_t i = 0; i < PRK_QUEUE_PRODUCERS; i++)
+		if (attached(prk_load32_acq(&q->body->producer[i]))) /* acq [queue.producer] */
+			return false;
+	return true;
+}
+
+/* Under put_lock: the caller's entry, or a free one where there is none; NULL: all are taken. */
+static uint32_t *find_entry(struct prusik_queue *q, uint32_t id)
+{
+	uint32_t *entry = q->body->producer, *found = NULL;
+
+	for (uint32_t i = 0; i < PRK_QUEUE_PRODUCERS; i++) {
+		if (entry[i] == id)
+			return &entry[i];
+		if (!found && !attached(entry[i]))
+			found = &entry[i];
+	}
+	return found;
+}
+
+static int attach(struct prusik_queue *q)
+{
+	struct prk_self *self = prk_self();
+	uint32_t *entry = find_entry(q, self->id);
+
+	if (prk_queue_closed(q))
+		return -EPIPE;
+	if (!entry)
+		return -ENOSPC;
+	if (*entry == self->id)
+		return 0;
+	self->held++;
+	prk_store32_rel(entry, self->id); /* rel [queue.producer]: before anyone can find all gone */
+	prk_store32_rel(&q->body->attached, 1); /* rel [queue.attached] */
+	return 0;
+}
+
+int prusik_queue_attach_producer(struct prusik_queue *queue)
+{
+	if (!queue)
+		return -EINVAL;
+	int r = prk_queue_lock_puts(queue);
+	if (r < 0)
+		return r;
+	if (queue->body->ends && prk_queue_producers_gone(queue))
+		r = -EPIPE; /* it has ended, though nobody has looked yet */
+	else
+		r = attach(queue);
+	prk_queue_unlock_puts(queue);
+	return r;
+}
+
+int prusik_queue_detach_producer(struct prusik_queue *queue)
+{
+	if (!queue)
+		return -EINVAL;
+	int r = prk_queue_lock_puts(queue);
+	if (r < 0)
+		return r;
+	uint32_t *entry = find_entry(queue, prk_self()->id);
+	if (entry && *entry == prk_self()->id) {
+		prk_store32_rel(entry, 0); /* rel [queue.producer] */
+		prk_self()->held--;
+	} else {
+		r = -EPERM;
+	}
+	bool last = r == 0 && queue->body->ends && prk_queue_producers_gone(queue);
+	prk_queue_unlock_puts(queue);
+	return last ? prusik_queue_close(queue, PRUSIK_QUEUE_DRAIN) : r;
+}
