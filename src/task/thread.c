@@ -25,13 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ThreadSanitizer forgets the thread in the last round; nothing that it watches may come after. */
-#ifdef PRK_TSAN
-#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
-#else
-#define LAST_ROUND PTHREAD_DESTRUCTOR_ITERATIONS
-#endif
-
 #define STACK_MIN 16384u
 /* How often to look whether a new thread has told its number. */
 #define NATIVE_SLICE INT64_C(1000000)
