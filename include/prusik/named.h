@@ -25,6 +25,8 @@
  * kill -9: a maker that is killed leaves no object or a whole one. Nobody's end
  * takes an object from those who still use it. What the dead leave behind is
  * memory in the domain's file system, until the name is opened again or gc is called.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_NAMED_H
 #define PRUSIK_NAMED_H
