@@ -45,6 +45,11 @@ mutants:
 	@$(SETUP) core test
 	@CC=$(CC_NAME) tools/mutants $(ARGS)
 
+# Spin over model/: each protocol holds, each seeded error is found. ARGS=--all, ARGS=lock/
+model:
+	@$(SETUP) core model
+	@tools/models $(ARGS)
+
 # Arguments for the harness: make bench ARGS='--quick queue'
 bench:
 	@$(SETUP) core bench
@@ -71,4 +76,4 @@ clean:
 where:
 	@echo $(B)
 
-.PHONY: build run test check kill mutants bench configured format format-check install clean where
+.PHONY: build run test check kill mutants model bench configured format format-check install clean where

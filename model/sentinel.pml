@@ -16,7 +16,7 @@
  *
  * Checked: when nobody can take a step and a process with a sentinel lives, the
  * epoch was raised after each death of a participant that had joined; those
- * asleep were woken after it was raised. And nobody loops for ever.
+ * asleep were woken after it was raised..
  *
  * Each option of a do is one step. Two abstractions: for bell and life words, each
  * sleeper has a bit "changed since I read it" in place of the values compared; and
@@ -184,14 +184,14 @@ inline mark(t)
 	if
 	:: slot[t] != 0 && tid[slot[t]] == t ->
 		tid[slot[t]] = 0;
+		if
+		:: HAS(joined, t) && !KIND(t) && who[slot[t]] == t && !HAS(died, slot[t]) -> SET(owed, slot[t])
+		:: else /* marked by itself before, in prk_leave: that was its death */
+		fi;
 		SET(died, slot[t]);
 		life_changes(slot[t]);
 		if
 		:: HAS(waiters, slot[t]) -> SET(wake_due, slot[t])
-		:: else
-		fi;
-		if
-		:: HAS(joined, t) && !KIND(t) && who[slot[t]] == t -> SET(owed, slot[t])
 		:: else
 		fi
 	:: else
