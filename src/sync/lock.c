@@ -49,9 +49,10 @@
 
 _Static_assert(sizeof(struct prusik_lock) == 8, "shared layout");
 
-static bool lives(uint32_t id)
+/* He that next names; not if the word is a copy that a fork has made while he waited for the other. */
+static bool lives(const struct prusik_lock *lock, uint32_t id)
 {
-	return id != 0 && !prk_dead(id);
+	return id != 0 && !prk_dead(id) && !(prk_joined() == 0 && prk_ghost(lock, id));
 }
 
 /* Free, or its owner dead, or the copy of one: may I take it? */
@@ -64,7 +65,7 @@ static bool available(const struct prusik_lock *lock, uint32_t word)
 	if (!(word & PROMISED))
 		return true;
 	uint32_t next = prk_load32_sc(&lock->next) & PRK_ID_MASK;
-	return next == prk_self()->id || !lives(next);
+	return next == prk_self()->id || !lives(lock, next);
 }
 
 /* Take a free or dead one's word, keeping and setting these bits. 0, RECOVERED, or -EAGAIN. */
@@ -100,7 +101,7 @@ static bool become_next(struct prusik_lock *lock)
 	uint32_t next = prk_load32_sc(&lock->next);
 
 	/* sc [lock.next]: pairs with the look in call_next */
-	return !lives(next & PRK_ID_MASK) && prk_cas32_sc(&lock->next, &next, prk_self()->id);
+	return !lives(lock, next & PRK_ID_MASK) && prk_cas32_sc(&lock->next, &next, prk_self()->id);
 }
 
 /* I am next, and have seen the word held by a living one. r < 0: and give up. */
@@ -198,7 +199,7 @@ static void call_next(struct prusik_lock *lock)
 {
 	uint32_t next = prk_load32_sc(&lock->next); /* sc [lock.next]: wait_as_next */
 
-	if (lives(next & PRK_ID_MASK)) {
+	if (lives(lock, next & PRK_ID_MASK)) {
 		prk_cas32_sc(&lock->next, &next, next | CALLED);
 		prk_wake(&lock->next, 1);
 		return;
