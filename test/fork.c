@@ -459,6 +459,28 @@ static int use_all_in_child(void *unused)
 	return r;
 }
 
+static struct prusik_lock promised;
+
+static int take_promised(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		CHECK(prusik_lock_acquire(&promised, prusik_in_s(10)) == 0);
+		CHECK(prusik_lock_release(&promised) == 0);
+	}
+	return 0;
+}
+
+/* Free, but for one who waits for the other copy, and never comes for this one. */
+TEST(a_copied_promise_binds_nobody)
+{
+	ck_assert_int_eq(prk_joined(), 0);
+	promised.word = UINT32_C(0xc0000000); /* PROMISED, WAITERS */
+	promised.next = prk_self()->id;
+	ck_assert_int_eq(test_join(test_fork(take_promised, NULL)), 0);
+	ck_assert_int_eq(take_promised(NULL), 0); /* here it is his own */
+}
+
 /* As many as a busy machine has time for. */
 #define FORKS 2000
 

@@ -177,6 +177,7 @@ TEST_WITHIN(forks_of_a_busy_program, 60)
 		return;
 	ck_assert_int_eq(prusik_signal_on(SIGUSR1, count_up, &count), 0);
 	ck_assert_int_eq(prusik_signal_on(SIGRTMIN, count_up, &other), 0);
+	ck_assert_int_eq(prusik_signal_on(SIGUSR2, count_up, &other), 0);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(prusik_thread_start(be_busy, NULL, NULL, &threads[i]), 0);
 	for (int i = 0; i < 200; i++) {

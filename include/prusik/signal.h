@@ -33,7 +33,8 @@
  *   - A signal that all threads of the program block waits until one unblocks it. The
  *     library's thread blocks all, except while it is in a function: that runs with the
  *     mask of the thread that called prusik_signal_on first (as it has since changed it
- *     with prusik_signal_block), and with realtime signals blocked.
+ *     with prusik_signal_block), and with realtime signals blocked; what the function
+ *     starts inherits that.
  *   - System calls of the program that a handler interrupts are restarted, but for those
  *     that never are (poll, nanosleep, ...: signal(7)). Of this library, none returns -EINTR.
  *   - SIGSEGV, SIGBUS, SIGFPE and SIGILL, when they report a fault, cannot be handled in

@@ -105,15 +105,21 @@ static bool take_timer_locked(struct work *work, int64_t *ret_next)
 	return true;
 }
 
+static void take_locked(struct work *work, int64_t *ret_next)
+{
+	turn_of_timers = !turn_of_timers;
+	if (!turn_of_timers || !take_timer_locked(work, ret_next))
+		if (!take_signal_locked(work))
+			take_timer_locked(work, ret_next);
+}
+
 /* *ret_next: when the next timer is due. */
 static void take(struct work *work, int64_t *ret_next)
 {
 	work->kind = WORK_NONE;
 	prk_signal_lock();
-	turn_of_timers = !turn_of_timers;
-	if (!turn_of_timers || !take_timer_locked(work, ret_next))
-		if (!take_signal_locked(work))
-			take_timer_locked(work, ret_next);
+	if (!is_library || !own)
+		take_locked(work, ret_next);
 	work->generation = prk_signal_generation;
 	prk_signal_unlock();
 }
