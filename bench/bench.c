@@ -20,6 +20,7 @@
 static const struct bench_workload *const tables[] = {
 	bench_lock, bench_event, bench_semaphore, bench_wake, bench_condition, bench_queue,
 	bench_lock, bench_rlock, bench_rwlock, bench_barrier, bench_wake, bench_condition, bench_queue,
+	bench_process,
 };
 
 struct options {
@@ -293,6 +294,8 @@ static int read_options(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
+
+	bench_process_begin();
 	int stop = read_options(argc, argv, &options);
 
 	if (stop)
