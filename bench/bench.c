@@ -25,6 +25,7 @@ static const struct bench_workload *const tables[] = {
 	bench_semaphore,
 	bench_barrier,
 	bench_thread,
+	bench_process,
 	bench_signal,
 	bench_wake,
 	bench_condition,
@@ -302,6 +303,8 @@ static int read_options(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
+
+	bench_process_begin();
 	int stop = read_options(argc, argv, &options);
 
 	if (stop)

@@ -70,6 +70,10 @@ extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];
 extern const struct bench_workload bench_queue[];
 extern const struct bench_workload bench_signal[];
+extern const struct bench_workload bench_process[];
+
+/* To be called first in main. */
+void bench_process_begin(void);
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */
 void bench_note(const struct bench_piece *piece, const char *format, ...)
