@@ -49,6 +49,16 @@ mutants:
 model:
 	@$(SETUP) core model
 	@tools/models $(ARGS)
+# Libfuzzer, for so many seconds: make fuzz NOUN=arena SECONDS=60
+NOUN ?= arena
+SECONDS ?= 60
+fuzz:
+	@$(SETUP) core
+	@$(MAKE) --no-print-directory CC=clang B=build-clang build-clang/build.ninja
+	@ninja -C build-clang fuzz/fuzz-$(NOUN)
+	@mkdir -p build-clang/corpus-$(NOUN)
+	@build-clang/fuzz/fuzz-$(NOUN) -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=1024 \
+		build-clang/corpus-$(NOUN) fuzz/corpus/$(NOUN)
 
 # Arguments for the harness: make bench ARGS='--quick queue'
 bench:
@@ -77,3 +87,4 @@ where:
 	@echo $(B)
 
 .PHONY: build run test check kill mutants model bench configured format format-check install clean where
+.PHONY: build run test check kill mutants fuzz bench configured format format-check install clean where

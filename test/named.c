@@ -473,6 +473,54 @@ TEST(gc_of_another_domain)
 	ck_assert_int_eq(prusik_named_gc(), 1);
 }
 
+/* ---- a domain that the machine's last run has left ---- */
+
+static int holds_and_goes(void *unused)
+{
+	struct prusik_named *h;
+
+	(void)unused;
+	PARTY_CHECK(open_as("l", PRUSIK_KIND_LOCK, PRUSIK_PERSISTENT, &h) == 0);
+	return prusik_lock_acquire(prusik_named_object(h), PRUSIK_NOW);
+}
+
+static int begins_anew(void *before)
+{
+	struct prusik_named *h;
+
+	PARTY_CHECK(prk_life_open() == 0 && prk_domain() != *(uint64_t *)before);
+	PARTY_CHECK(open_as("l", PRUSIK_KIND_LOCK, 0, &h) == -EPROTO);
+	PARTY_CHECK(prusik_named_gc() == 1);
+	PARTY_CHECK(open_as("l", PRUSIK_KIND_LOCK, 0, &h) == 0);
+	PARTY_CHECK(prusik_lock_acquire(prusik_named_object(h), PRUSIK_NOW) == 0);
+	PARTY_CHECK(prusik_lock_release(prusik_named_object(h)) == 0);
+	return 0;
+}
+
+static int joins(void *before)
+{
+	PARTY_CHECK(prk_life_open() == 0 && prk_domain() == *(uint64_t *)before);
+	return 0;
+}
+
+TEST(life_table_of_another_run_of_the_machine)
+{
+	uint64_t *domain = test_shared(sizeof *domain), boot[2], other;
+	int fd;
+
+	ck_assert_int_eq(test_join(test_fork(holds_and_goes, NULL)), 0);
+	fd = open(in_domain("life"), O_RDWR);
+	ck_assert_int_eq(pread(fd, domain, 8, offsetof(struct prk_life, domain)), 8);
+	ck_assert_int_eq(test_join(test_fork(joins, domain)), 0);
+	ck_assert_int_eq(pread(fd, boot, 16, offsetof(struct prk_life, boot)), 16);
+	if (boot[0] == 0 && boot[1] == 0)
+		return; /* this kernel does not tell */
+	other = boot[1] ^ 1;
+	ck_assert_int_eq(pwrite(fd, &other, 8, offsetof(struct prk_life, boot) + 8), 8);
+	close(fd);
+	ck_assert_int_eq(test_join(test_fork(begins_anew, domain)), 0);
+}
+
 /* In turns of opening and killing, with three who collect all the time. */
 static int collects(void *word, int index)
 {

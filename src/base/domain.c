@@ -3,7 +3,9 @@
  * domain - find and open the directory and the life table of this user
  *
  * The table is made as a nameless file and gets its name when it is whole, so
- * nobody ever sees half of one, and a maker that is killed leaves nothing.
+ * nobody ever sees half of one, and a maker that is killed leaves nothing. One that
+ * an earlier run of the machine left behind, in a directory that outlives it, is
+ * replaced; killed in between, there is none, or the next one replaces it.
  */
 #include "base/life.h"
 #include "base/process.h"
@@ -13,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -36,6 +39,36 @@ static uint32_t life_signature(void)
 	return (uint32_t)(sizeof(struct prk_slot) | offsetof(struct prk_slot, prev) << 8 |
 			  offsetof(struct prk_life, bell) << 16) ^
 	       PRK_SLOT_BITS << 26;
+}
+
+/* The number of this run of the machine; zeros: the kernel does not tell. */
+static void read_boot(uint64_t boot[2])
+{
+	char text[40] = "";
+	int fd = prk_sys_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0), digits = 0;
+
+	boot[0] = boot[1] = 0;
+	if (fd < 0)
+		return;
+	if (prk_sys_pread(fd, text, sizeof text - 1, 0) < 0)
+		text[0] = 0;
+	prk_sys_close(fd);
+	for (const char *c = text; *c && digits < 32; c++) {
+		int digit = *c >= '0' && *c <= '9' ? *c - '0' : *c >= 'a' && *c <= 'f' ? *c - 'a' + 10 : -1;
+		if (digit < 0)
+			continue;
+		boot[digits / 16] = boot[digits / 16] << 4 | (uint64_t)digit;
+		digits++;
+	}
+}
+
+static bool of_another_run(const struct prk_life *life)
+{
+	uint64_t now[2];
+
+	read_boot(now);
+	return (now[0] | now[1]) != 0 && (life->boot[0] | life->boot[1]) != 0 &&
+	       (now[0] != life->boot[0] || now[1] != life->boot[1]);
 }
 
 static int check_directory(int fd)
@@ -83,6 +116,7 @@ static int make_file(int dir)
 		.cursor = 1,
 		.top = PRK_SLOTS_UNGUARDED,
 	};
+	read_boot(fresh.boot);
 	int r = prk_sys_fallocate(fd, 0, LIFE_BYTES(PRK_SLOTS_UNGUARDED));
 	if (r == 0 && getrandom(&fresh.domain, sizeof fresh.domain, 0) != sizeof fresh.domain)
 		r = -EIO;
@@ -118,7 +152,26 @@ static int check_file(int fd)
 	bool ours = n == sizeof head && head.magic == PRK_LIFE_MAGIC && head.version == PRK_LIFE_VERSION &&
 		    head.signature == life_signature() && head.top >= PRK_SLOTS_UNGUARDED &&
 		    head.top <= PRK_SLOTS_MAX && st.st_size >= (off_t)LIFE_BYTES(head.top);
-	return ours ? 0 : -EPROTO;
+	if (!ours)
+		return -EPROTO;
+	return of_another_run(&head) ? -ESTALE : 0;
+}
+
+/* Remove that file's name, unless it is another's by now; names are removed under the directory's flock. */
+static int remove_file(int dir, int fd)
+{
+	struct stat named, own;
+	int r = prk_sys_flock(dir, LOCK_EX);
+
+	if (r < 0)
+		return r;
+	r = prk_sys_fstatat(dir, LIFE_FILE, &named);
+	if (r == 0)
+		r = prk_sys_fstat(fd, &own);
+	if (r == 0 && named.st_dev == own.st_dev && named.st_ino == own.st_ino)
+		r = prk_sys_unlinkat(dir, LIFE_FILE);
+	(void)prk_sys_flock(dir, LOCK_UN);
+	return r == -ENOENT ? 0 : r;
 }
 
 static int open_file(int dir)
@@ -135,8 +188,12 @@ static int open_file(int dir)
 		int r = check_file(fd);
 		if (r == 0)
 			return fd;
+		bool gone = r == -ESTALE;
+		if (gone)
+			r = remove_file(dir, fd);
 		prk_sys_close(fd);
-		return r;
+		if (!gone || r < 0)
+			return r;
 	}
 }
 

@@ -108,7 +108,9 @@ static inline uint64_t prk_life_and_tag(uint32_t life, uint32_t tag)
  *
  * WORD     epoch: raised after a participant's death was seen. bell: raised when
  *          the sentinels have to look again. top: slots that the file holds, slot
- *          0 not used. cursor: where to look for a free slot next.
+ *          0 not used. cursor: where to look for a free slot next. boot: the kernel's
+ *          number for this run of the machine; of another run, the table is of no use,
+ *          since nobody has marked those who lived then.
  * WRITES   epoch, bell, cursor: anyone, by addition. top: anyone, by CAS, after
  *          the file was made long enough. The rest is fixed before the file has
  *          a name.
@@ -121,7 +123,8 @@ struct prk_life {
 	uint32_t version;
 	uint32_t signature;
 	uint64_t domain;
-	uint32_t fixed_reserved[10];
+	uint64_t boot[2];
+	uint32_t fixed_reserved[6];
 	uint32_t epoch;
 	uint32_t epoch_reserved[15];
 	uint32_t bell;

@@ -1,0 +1,33 @@
+# bash completion for prusik
+_prusik()
+{
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} i
+	COMPREPLY=()
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		if [[ ${COMP_WORDS[i]} == -- ]]; then # a command of its own
+			_command_offset $((i + 1)) 2>/dev/null
+			return
+		fi
+	done
+	if ((COMP_CWORD == 1)); then
+		COMPREPLY=($(compgen -W "$(prusik --help | awk '/^  [a-z]/ { print $1 }') --help --version" -- "$word"))
+		return
+	fi
+	local waiting="-w --wait -n --nowait -E --no-code --" options= verbs= kind=
+	case $command in
+	lock) options="$waiting -s --shared --json" verbs=owner kind=lock ;;
+	sem) options="$waiting -m --max -c --count" verbs="new post wait value" ;;
+	event) options=$waiting verbs="set clear wait is-set" kind=event ;;
+	barrier) options="$waiting -c --count" kind=barrier ;;
+	ls) options="-l --long --json -t --type" ;;
+	rm) options="-f --force" ;;
+	gc) options="-q --quiet" ;;
+	esac
+	((COMP_CWORD == 2)) || verbs=
+	if [[ $word == -* ]]; then
+		COMPREPLY=($(compgen -W "$options" -- "$word"))
+	elif [[ $command == @(lock|sem|event|barrier|ls|rm) && $previous != -[wEcmt] ]]; then
+		COMPREPLY=($(compgen -W "$verbs $(prusik ls ${kind:+-t "$kind"} 2>/dev/null)" -- "$word"))
+	fi
+}
+complete -F _prusik prusik
