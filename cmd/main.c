@@ -28,6 +28,7 @@ static int help(int argc, char **argv);
 
 static const struct command commands[] = {
 	{ "demo", prusik_cmd_demo, "count words with workers that are being killed" },
+	{ "queue", prusik_cmd_queue, "queues that shells and programs share by name" },
 	{ "--help", help, "print this" },
 	{ "--version", version, "print the version" },
 };
