@@ -6,6 +6,7 @@
 #include <prusik/arena.h>
 #include <prusik/queue.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct line {
 	struct prusik_arena *arena;
@@ -124,6 +125,55 @@ static int done_prusik(struct queue_end *end, uint32_t n)
 		return prusik_queue_done(queue_of(end), loan->leases);
 	return prusik_queue_done_many(queue_of(end), loan->leases, n) == n ? 0 : -ESTALE;
 }
+
+static int open_private(const struct queue_shape *shape, void **ret_line)
+{
+	const struct prusik_queue_options options = { .capacity = shape->capacity, .item_max = shape->size };
+	struct line *line = calloc(1, sizeof(*line));
+	int result;
+
+	if (!line)
+		return -ENOMEM;
+	result = prusik_queue_create(NULL, NULL, &options, &line->queue);
+	if (result < 0) {
+		free(line);
+		return result;
+	}
+	*ret_line = line;
+	return 0;
+}
+
+/* The item is made where it will lie: here, copied there, as it comes from the bench's own memory. */
+static int put_in_place(struct queue_end *end, uint32_t n)
+{
+	struct prusik_reservation room;
+	int result = 0;
+
+	for (uint32_t i = 0; i < n && result == 0; i++) {
+		const struct iovec *item = &end->items[i];
+		result = prusik_queue_reserve(queue_of(end), item->iov_len, &room, PRUSIK_FOREVER);
+		if (result < 0)
+			return result;
+		memcpy(room.data, item->iov_base, item->iov_len);
+		result = prusik_queue_commit(queue_of(end), &room, item->iov_len, NULL);
+	}
+	return result;
+}
+
+const struct queue_peer queue_prusik_in_place = {
+	.open = open_prusik, .close = close_prusik, .join = join_taker, .leave = leave_taker,
+	.put = put_in_place, .get = take_prusik, .done = done_prusik,
+};
+
+const struct queue_peer queue_prusik_private_get = {
+	.open = open_private, .close = close_prusik, .join = join_prusik,
+	.put = put_prusik, .get = get_prusik,
+};
+
+const struct queue_peer queue_prusik_private_take = {
+	.open = open_private, .close = close_prusik, .join = join_taker, .leave = leave_taker,
+	.put = put_prusik, .get = take_prusik, .done = done_prusik,
+};
 
 const struct queue_peer queue_prusik_get = {
 	.open = open_prusik, .close = close_prusik, .join = join_prusik,

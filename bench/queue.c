@@ -12,6 +12,7 @@
 #include "team.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,6 +216,42 @@ static int be_member(void *arg, uint32_t member)
 	return result;
 }
 
+struct crew_member {
+	const struct queue_job *job;
+	uint32_t member;
+	int result;
+};
+
+static void *be_thread(void *arg)
+{
+	struct crew_member *self = arg;
+
+	self->result = be_member((void *)(uintptr_t)self->job, self->member);
+	return NULL;
+}
+
+/* The only process of a piece whose ends are threads. */
+static int be_crew(void *arg, uint32_t unused)
+{
+	const struct queue_job *job = arg;
+	uint32_t size = job->shape->producers + job->shape->consumers;
+	struct crew_member crew[TEAM_MAX];
+	pthread_t threads[TEAM_MAX];
+	int result = 0;
+
+	(void)unused;
+	for (uint32_t i = 0; i < size; i++) {
+		crew[i] = (struct crew_member){ .job = job, .member = i };
+		if (pthread_create(&threads[i], NULL, be_thread, &crew[i]) != 0)
+			return -EAGAIN; /* ends the process, and those who wait at the gate with it */
+	}
+	for (uint32_t i = 0; i < size; i++) {
+		pthread_join(threads[i], NULL);
+		result = result ? result : crew[i].result;
+	}
+	return result;
+}
+
 /* 0 when what was put is what was got. */
 static int audit(const struct queue_job *job, int64_t *ret_ns)
 {
@@ -267,7 +304,10 @@ static int run(struct bench_piece *piece)
 
 	if (!job.board)
 		return -ENOMEM;
-	result = team_run(shape->producers + shape->consumers, be_member, NULL, &job);
+	if (shape->threads)
+		result = team_run(1, be_crew, NULL, &job);
+	else
+		result = team_run(shape->producers + shape->consumers, be_member, NULL, &job);
 	if (result == 0)
 		result = audit(&job, &ns);
 	if (result == 0)
@@ -347,6 +387,22 @@ static const struct bench_subject subjects_and_python[] = {
 	{ .name = NULL },
 };
 
+static const struct bench_subject thread_subjects[] = {
+	SUBJECT("prusik", 1, &queue_prusik_private_get),
+	SUBJECT("prusik-take", 1, &queue_prusik_private_take),
+	SUBJECT("conditions", 0, &queue_conditions),
+	SUBJECT("glib", 0, &queue_glib),
+	SUBJECT("tbb", 0, &queue_tbb),
+	SUBJECT("moodycamel", 0, &queue_moodycamel),
+	{ .name = NULL },
+};
+
+static const struct bench_subject in_place_subjects[] = {
+	SUBJECT("prusik-in-place", 1, &queue_prusik_in_place),
+	SUBJECT("boost", 0, &queue_boost),
+	{ .name = NULL },
+};
+
 #define SHAPE(bytes, ends, n, room) \
 	&(const struct queue_shape){ .size = bytes, .producers = ends, .consumers = ends, .batch = n, .capacity = room }
 #define SMALL(shown, who, bytes, ends, n) \
@@ -354,6 +410,14 @@ static const struct bench_subject subjects_and_python[] = {
 #define LARGE(shown, ends, n) \
 	{ .name = shown, .unit = "MB/s", .higher_is_better = 1, .counted = 1, .subjects = subjects, \
 	  .shape = SHAPE(65536, ends, n, 64) }
+
+#define IN_PLACE(shown, ends) \
+	{ .name = shown, .unit = "MB/s", .higher_is_better = 1, .counted = 1, .subjects = in_place_subjects, \
+	  .shape = SHAPE(65536, ends, 1, 64) }
+#define THREADS(shown, ends, n) \
+	{ .name = shown, .unit = "ns/item", .counted = 1, .subjects = thread_subjects, \
+	  .shape = &(const struct queue_shape){ .size = 8, .producers = ends, .consumers = ends, .batch = n, \
+						.capacity = 1024, .threads = 1 } }
 
 const struct bench_workload bench_queue[] = {
 	SMALL("queue-64B-1p1c", subjects_and_python, 64, 1, 1),
@@ -368,5 +432,13 @@ const struct bench_workload bench_queue[] = {
 	LARGE("queue-64KiB-1p1c-batch16", 1, 16),
 	LARGE("queue-64KiB-2p2c", 2, 1),
 	LARGE("queue-64KiB-2p2c-batch16", 2, 16),
+	IN_PLACE("queue-64KiB-1p1c-in-place", 1),
+	IN_PLACE("queue-64KiB-2p2c-in-place", 2),
+	THREADS("queue-threads-8B-1p1c", 1, 1),
+	THREADS("queue-threads-8B-1p1c-batch16", 1, 16),
+	THREADS("queue-threads-8B-2p2c", 2, 1),
+	THREADS("queue-threads-8B-2p2c-batch16", 2, 16),
+	THREADS("queue-threads-8B-4p4c", 4, 1),
+	THREADS("queue-threads-8B-4p4c-batch16", 4, 16),
 	{ .name = NULL },
 };

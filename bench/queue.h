@@ -23,6 +23,7 @@ struct queue_shape {
 	uint32_t consumers;
 	uint32_t batch;     /* items a caller has, or wants, at a time */
 	uint32_t capacity;  /* items the queue should hold */
+	uint32_t threads;   /* 1: the ends are threads of one process */
 };
 
 /* One process's end of the queue. */
@@ -74,6 +75,17 @@ extern const struct queue_peer queue_seqpacket;
 extern const struct queue_peer queue_mq;
 extern const struct queue_peer queue_boost __attribute__((weak));
 extern const struct queue_peer queue_zeromq __attribute__((weak));
+
+/* Between threads, items of 8 bytes. */
+extern const struct queue_peer queue_prusik_private_get;
+extern const struct queue_peer queue_prusik_private_take;
+extern const struct queue_peer queue_conditions;
+extern const struct queue_peer queue_glib __attribute__((weak));
+extern const struct queue_peer queue_tbb __attribute__((weak));
+extern const struct queue_peer queue_moodycamel __attribute__((weak));
+
+/* Processes that reserve and commit, take and finish in place. */
+extern const struct queue_peer queue_prusik_in_place;
 
 /*
  * peer_python.c: moves count items through multiprocessing.Queue. 0 with *ret_ns,

@@ -8,7 +8,8 @@ enum {
 	CMD_NO = 1,	/* the answer is no, or two results differ */
 	CMD_USAGE = 2,	/* the command line is wrong */
 	CMD_OBJECT = 3, /* an object could not be made, opened or used */
-	CMD_TIMED_OUT = 124,
+	CMD_LEASE_LOST = 4, /* somebody else has it by now */
+	CMD_TIMED_OUT = 124, /* the time that was given is over, as of timeout(1) */
 };
 
 /* The commands, one file each: argv from the command's own name on; the exit code. */
@@ -22,5 +23,6 @@ int prusik_cmd_lock(int argc, char **argv);
 int prusik_cmd_ls(int argc, char **argv);
 int prusik_cmd_rm(int argc, char **argv);
 int prusik_cmd_sem(int argc, char **argv);
+int prusik_cmd_queue(int argc, char **argv);
 
 #endif

@@ -37,6 +37,7 @@ static const struct command commands[] = {
 	{ "ls", prusik_cmd_ls, "list the names of the domain" },
 	{ "rm", prusik_cmd_rm, "remove names" },
 	{ "sem", prusik_cmd_sem, "run a command while few others do; semaphores" },
+	{ "queue", prusik_cmd_queue, "queues that shells and programs share by name" },
 	{ "--help", help, "print this" },
 	{ "--version", version, "print the version" },
 };

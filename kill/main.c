@@ -39,6 +39,7 @@ static const struct kill_table *const tables[] = {
 	&kill_event_table,
 	&kill_once_table,
 	&kill_queue_table,
+	&kill_queue_kinds_table,
 	&kill_semaphore_table,
 	&kill_rlock_table,
 	&kill_rwlock_table,
@@ -190,6 +191,8 @@ static void run_table(const struct kill_table *t)
 			list_case(c);
 			continue;
 		}
+		if (c->is & KILL_LONG && asked.options.limit && !asked.filter)
+			continue;
 		run_case(c);
 		if (total.states != states && strcmp(last, c->operation) != 0) {
 			total.operations++;

@@ -176,20 +176,20 @@ static bool take_and_stay(void *object)
 }
 
 /* In the engine's process. What they need may be held by the paused victim. */
-static void one_out_one_in(void *object)
+void queue_one_out_one_in(void *object)
 {
 	(void)object;
 	kill_asleep(take_one_out, KILL_FINISHES);
 	kill_asleep(put_one, KILL_FINISHES);
 }
 
-static void one_in(void *object)
+void queue_one_in(void *object)
 {
 	(void)object;
 	kill_asleep(put_one, KILL_FINISHES);
 }
 
-static void one_out(void *object)
+void queue_one_out(void *object)
 {
 	(void)object;
 	kill_asleep(take_one_out, KILL_FINISHES);
@@ -198,7 +198,7 @@ static void one_out(void *object)
 /* As many as wait. */
 static void two_in(void *object)
 {
-	one_in(object);
+	queue_one_in(object);
 	kill_asleep(put_another, KILL_FINISHES);
 }
 
@@ -217,13 +217,13 @@ static void a_close_at_last(void *object, int times)
 static void one_in_at_last(void *object, int times)
 {
 	if (times == 0)
-		one_in(object);
+		queue_one_in(object);
 }
 
-static void one_out_at_last(void *object, int times)
+void queue_one_out_at_last(void *object, int times)
 {
 	if (times == 0)
-		one_out(object);
+		queue_one_out(object);
 }
 
 static void one_behind_and_one_in(void *object, int times)
@@ -231,7 +231,7 @@ static void one_behind_and_one_in(void *object, int times)
 	if (times > 0)
 		return;
 	kill_asleep(wait_to_take, KILL_FINISHES);
-	one_in(object);
+	queue_one_in(object);
 }
 
 static void one_behind_and_two_in(void *object, int times)
@@ -239,7 +239,7 @@ static void one_behind_and_two_in(void *object, int times)
 	if (times > 0)
 		return;
 	kill_asleep(wait_to_take, KILL_FINISHES);
-	one_in(object);
+	queue_one_in(object);
 	kill_asleep(put_another, KILL_FINISHES);
 }
 
@@ -249,7 +249,7 @@ static void one_behind_and_one_out(void *object, int times)
 	if (times > 0)
 		return;
 	kill_run->note[0] = (uint32_t)kill_asleep(wait_to_put, KILL_FINISHES);
-	one_out(object);
+	queue_one_out(object);
 }
 
 static void one_out_if_full(void *object)
@@ -258,7 +258,7 @@ static void one_out_if_full(void *object)
 
 	kill_settle((int)kill_run->note[0]);
 	if ((uint32_t)b->puts - prk_queue_cursors(b->cursors).frees == b->capacity)
-		one_out(object);
+		queue_one_out(object);
 }
 
 static void queue_with_waiting_takers(void *object)
@@ -294,7 +294,7 @@ static void taker_dies_at_last(void *object, int times)
 
 /* ---- recovering ---- */
 
-static void recover(void *object)
+void queue_recover(void *object)
 {
 	struct prusik_queue_stats stats;
 	struct prusik_lease lease;
@@ -305,22 +305,15 @@ static void recover(void *object)
 
 /* ---- the cases ---- */
 
-#define CASE(operation_, state_, script_, ...)                                                    \
-	.noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,           \
-	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ },                     \
-	.begin = queue_begin, .prepare = queue_victim_takes, .check = queue_check
-
-/* Nothing that it does not do itself is about to happen in the queue. */
-#define ALONE .setup = queue_setup, .recover = recover, .beside = one_out_one_in
-
-/* It waits, and others with it. */
-#define WAITING .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL
+#define CASE QUEUE_CASE
+#define ALONE QUEUE_ALONE
+#define WAITING QUEUE_WAITING
 
 static const struct kill_case queue_cases[] = {
 	{ CASE("put", "empty", "", .adds = 1), ALONE, .victim = put },
 	{ CASE("put", "one", "+1", .adds = 1), ALONE, .victim = put },
 	{ CASE("put", "wrapped around", "+6-6+4", .adds = 1), ALONE, .victim = put },
-	{ CASE("put", "full", "+6", .fails = true), .setup = queue_setup, .recover = recover,
+	{ CASE("put", "full", "+6", .fails = true), .setup = queue_setup, .recover = queue_recover,
 	  .victim = put },
 	{ CASE("put", "leased, cells out of order", "+6~3+2a2", .adds = 1), ALONE, .victim = put },
 	{ CASE("put", "leased by a dead one", "+5a2!a", .adds = 1), ALONE, .victim = put },
@@ -328,10 +321,10 @@ static const struct kill_case queue_cases[] = {
 	  .victim = put, .killed = two_in },
 	{ CASE("put_many", "empty", "", .adds = 3), ALONE, .victim = put_many },
 	{ CASE("put_many", "wrapped around", "+6-6+2", .adds = 3), ALONE, .victim = put_many },
-	{ CASE("put_many", "full", "+6", .fails = true), .setup = queue_setup, .recover = recover,
+	{ CASE("put_many", "full", "+6", .fails = true), .setup = queue_setup, .recover = queue_recover,
 	  .victim = put_many },
 	{ CASE("put", "full, room beside", "+6", .adds = 1), WAITING, .setup = queue_setup,
-	  .victim = put_waiting, .unblock = one_out_at_last, .beside = one_out },
+	  .victim = put_waiting, .unblock = queue_one_out_at_last, .beside = queue_one_out },
 	{ CASE("put", "full, one waits behind it", "+6", .adds = 1), WAITING, .setup = queue_setup,
 	  .victim = put_waiting, .unblock = one_behind_and_one_out, .killed = one_out_if_full },
 	{ CASE("put", "full, closed beside", "+6", .closes = 1), WAITING, .setup = queue_setup,
@@ -341,7 +334,7 @@ static const struct kill_case queue_cases[] = {
 	{ CASE("get", "one", "+1", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "full", "+6", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "full, one waits to put", "+6", .takes_out = 1), WAITING,
-	  .setup = queue_with_waiting_putters, .victim = get, .killed = one_out },
+	  .setup = queue_with_waiting_putters, .victim = get, .killed = queue_one_out },
 	{ CASE("get", "wrapped around", "+6-6+4", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased", "+4a2", .takes_out = 1), ALONE, .victim = get },
 	{ CASE("get", "leased, full", "+6a2", .takes_out = 1), ALONE, .victim = get },
@@ -350,7 +343,7 @@ static const struct kill_case queue_cases[] = {
 	{ CASE("get_many", "full", "+6", .takes_out = 3), ALONE, .victim = get_many },
 	{ CASE("get_many", "leased", "+6a2", .takes_out = 3), ALONE, .victim = get_many },
 	{ CASE("get", "empty, an item beside", "", .takes_out = 1), WAITING, .setup = queue_setup,
-	  .victim = get_waiting, .unblock = one_in_at_last, .beside = one_in },
+	  .victim = get_waiting, .unblock = one_in_at_last, .beside = queue_one_in },
 	{ CASE("get", "empty, one waits behind it", "", .takes_out = 1), WAITING, .setup = queue_setup,
 	  .victim = get_waiting, .unblock = one_behind_and_two_in },
 
@@ -368,7 +361,7 @@ static const struct kill_case queue_cases[] = {
 	{ CASE("take_many", "leased by the dead and the living", "+6a2b1c2!a!c", .lent = 3), ALONE,
 	  .victim = take_many },
 	{ CASE("take", "empty, an item beside", "", .lent = 1), WAITING, .setup = queue_setup,
-	  .victim = take_waiting, .unblock = one_in_at_last, .beside = one_in },
+	  .victim = take_waiting, .unblock = one_in_at_last, .beside = queue_one_in },
 	{ CASE("take", "empty, one waits behind it", "", .lent = 1), WAITING, .setup = queue_setup,
 	  .victim = take_waiting, .unblock = one_behind_and_one_in },
 	{ CASE("take", "empty, closed beside", "", .lent = 1, .closes = 1), WAITING, .setup = queue_setup,
@@ -384,16 +377,16 @@ static const struct kill_case queue_cases[] = {
 	  .victim = done },
 	{ CASE("done", "another's", "+6a2b2", .done = { 4 }), ALONE, .victim = done },
 	{ CASE("done", "full, one waits to put", "+6", .victim_takes = 2, .done = { 2 }), WAITING,
-	  .setup = queue_with_waiting_putters, .victim = done, .killed = one_out },
+	  .setup = queue_with_waiting_putters, .victim = done, .killed = queue_one_out },
 	{ CASE("done_many", "its own, out of order", "+5", .victim_takes = 3, .done = { 3, 1, 2 }), ALONE,
 	  .victim = done_many },
 
-	{ CASE("close", "drain, empty", "", .closes = 1), .setup = queue_setup, .recover = recover,
+	{ CASE("close", "drain, empty", "", .closes = 1), .setup = queue_setup, .recover = queue_recover,
 	  .victim = close_queue },
-	{ CASE("close", "drain, some", "+4a1", .closes = 1), .setup = queue_setup, .recover = recover,
-	  .victim = close_queue, .beside = one_out },
-	{ CASE("close", "discard, some", "+4a1", .closes = 2), .setup = queue_setup, .recover = recover,
-	  .victim = close_queue, .beside = one_out },
+	{ CASE("close", "drain, some", "+4a1", .closes = 1), .setup = queue_setup, .recover = queue_recover,
+	  .victim = close_queue, .beside = queue_one_out },
+	{ CASE("close", "discard, some", "+4a1", .closes = 2), .setup = queue_setup, .recover = queue_recover,
+	  .victim = close_queue, .beside = queue_one_out },
 	{ CASE("close", "drain, takers wait", "", .closes = 1), WAITING,
 	  .setup = queue_with_waiting_takers, .victim = close_queue, .killed = a_close },
 	{ CASE("close", "drain, a putter waits", "+6", .closes = 1), WAITING,

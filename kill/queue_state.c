@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ACTORS 4
 #define ITEMS_MAX 64
+#define QUEUE_DELAY_US 300
 
 /* kill_run->note from here on: how many were taken out or got, then their values. */
 enum { TAKEN_OUT = 4, GOT = 10, PLACES = 5 };
@@ -19,6 +21,8 @@ static struct {
 	uint64_t line[ITEMS_MAX]; /* the dead's leases, then what is ready */
 	uint32_t length;
 	uint64_t next; /* value */
+	uint64_t buried[ITEMS_MAX];
+	uint32_t buried_count;
 	struct actor {
 		int other;
 		bool dead;
@@ -67,6 +71,7 @@ static struct prusik_queue *moved(struct prusik_queue *to, const struct prusik_q
 	*to = *from;
 	to->body = body;
 	to->cells = (uint32_t *)(void *)((char *)from->cells + by);
+	to->index = (struct prk_entry *)(void *)((char *)from->index + by);
 	to->nodes = from->nodes + by;
 	return to;
 }
@@ -79,11 +84,37 @@ struct prusik_queue *queue_at(void *object)
 	return moved(&view[turn++ % 3], shape(), object);
 }
 
-int queue_put_value(struct prusik_queue *q, uint64_t value, int64_t deadline)
+static int put_value(struct prusik_queue *q, uint64_t value, int64_t not_before, int64_t deadline)
 {
 	struct queue_item item = queue_item(value);
+	struct prusik_queue_put_options options = { .not_before = not_before, .priority = (int32_t)(value % 2) };
 
-	return prusik_queue_put(q, &item, sizeof item, deadline);
+	return prusik_queue_put_with(q, &item, sizeof item, &options, deadline);
+}
+
+int queue_put_value(struct prusik_queue *q, uint64_t value, int64_t deadline)
+{
+	return put_value(q, value, plan()->delays ? prusik_in_us(QUEUE_DELAY_US) : 0, deadline);
+}
+
+/* Where in line a value belongs, by kind alone. */
+static uint64_t place(uint64_t value)
+{
+	if (plan()->kind == PRUSIK_QUEUE_LIFO)
+		return 10000 - value;
+	return plan()->kind == PRUSIK_QUEUE_PRIORITY ? value % 2 * 10000 + value : value;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	uint64_t x = place(*(const uint64_t *)a), y = place(*(const uint64_t *)b);
+
+	return x < y ? -1 : x > y;
+}
+
+static void line_up(void)
+{
+	qsort(state.line, state.length, sizeof state.line[0], by_place);
 }
 
 static void note_value(uint32_t where, uint64_t value)
@@ -117,7 +148,9 @@ void queue_got(const void *data)
 static bool make(void *image)
 {
 	const struct prusik_queue_options options = { .capacity = QUEUE_CAPACITY,
-						      .item_max = sizeof(struct queue_item) };
+						      .item_max = sizeof(struct queue_item),
+						      .kind = plan()->kind,
+						      .attempts_max = plan()->attempts_max };
 	struct prusik_queue *q;
 
 	if (prusik_queue_size(&options) > QUEUE_BYTES || prusik_queue_create(NULL, NULL, &options, &q) < 0)
@@ -130,7 +163,7 @@ static bool make(void *image)
 static bool put_items(void *image)
 {
 	for (uint32_t i = 0; i < act.n; i++)
-		if (queue_put_value(queue_at(image), act.first_value + i, PRUSIK_NOW) < 0)
+		if (put_value(queue_at(image), act.first_value + i, 0, PRUSIK_NOW) < 0)
 			return false;
 	return true;
 }
@@ -155,6 +188,32 @@ static bool take_items_out_of_order(void *image)
 	for (uint32_t i = 0; i < act.n; i++)
 		if (prusik_queue_done(q, &lease[(i + act.n / 2) % act.n]) < 0)
 			return false;
+	return true;
+}
+
+static bool bury_items(void *image)
+{
+	struct prusik_lease lease;
+
+	for (uint32_t i = 0; i < act.n; i++)
+		if (prusik_queue_take(queue_at(image), &lease, PRUSIK_NOW) < 0 ||
+		    prusik_queue_bury(queue_at(image), &lease) < 0)
+			return false;
+	return true;
+}
+
+static bool put_late_items(void *image)
+{
+	struct prusik_queue *q = queue_at(image);
+	int64_t due = prusik_in_ms(20);
+	struct queue_item item;
+
+	for (uint32_t i = 0; i < act.n; i++)
+		if (put_value(q, act.first_value + i, due, PRUSIK_NOW) < 0)
+			return false;
+	(void)!prusik_queue_peek(q, &item, sizeof item, PRUSIK_NOW);
+	while (prusik_now() < due)
+		usleep(1000);
 	return true;
 }
 
@@ -185,13 +244,6 @@ static void actor_takes(int number, uint32_t n)
 	a->other = kill_asleep(take_and_stay, KILL_STAYS);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Its leases return to the front of the line. */
 static void bury_actor(struct actor *a)
 {
@@ -199,7 +251,7 @@ static void bury_actor(struct actor *a)
 	memmove(state.line + a->count, state.line, state.length * sizeof state.line[0]);
 	memcpy(state.line, a->value, a->count * sizeof a->value[0]);
 	state.length += a->count;
-	qsort(state.line, state.length, sizeof state.line[0], by_value);
+	line_up();
 }
 
 static void actor_dies(int number)
@@ -218,7 +270,19 @@ static bool run_step(char what, char with, void *image)
 		act.first_value = state.next;
 		for (uint32_t i = 0; i < act.n; i++)
 			state.line[state.length++] = state.next++;
+		line_up();
 		return kill_newcomer(put_items, image) == KILL_FINE;
+	case 'l':
+		act.first_value = state.next;
+		for (uint32_t i = 0; i < act.n; i++)
+			state.line[state.length++] = state.next++;
+		line_up();
+		return kill_newcomer(put_late_items, image) == KILL_FINE;
+	case 'x':
+		memcpy(state.buried + state.buried_count, state.line, act.n * sizeof state.line[0]);
+		state.buried_count += act.n;
+		drop_from_line(act.n);
+		return kill_newcomer(bury_items, image) == KILL_FINE;
 	case '-':
 		drop_from_line(act.n);
 		return kill_newcomer(get_items, image) == KILL_FINE;
@@ -394,17 +458,19 @@ static const struct actor *taker_of(uint64_t value)
 }
 
 /*
- * Where in line a value belongs; ITEMS_MAX: anywhere. When all died at once there
+ * Where in line a value belongs; UINT64_MAX: anywhere. When all died at once there
  * were two returns, of those who were dead before and of the rest, the latter in front.
  */
-static uint32_t rank(uint64_t value)
+static uint64_t rank(uint64_t value)
 {
-	if (kill_run->everybody_died && taker_of(value))
-		return ITEMS_MAX;
+	if ((kill_run->everybody_died && taker_of(value)) || value >= QUEUE_BESIDE_ADDS)
+		return UINT64_MAX;
+	if (plan()->kind != PRUSIK_QUEUE_FIFO)
+		return place(value);
 	for (uint32_t i = 0; i < state.length; i++)
 		if (state.line[i] == value)
 			return i;
-	return value >= QUEUE_BESIDE_ADDS ? ITEMS_MAX : (uint32_t)value;
+	return value;
 }
 
 /* Attempts count hand-outs: of the start state, by the victim, and by who recovered and died. */
@@ -416,7 +482,8 @@ static void check_attempts(struct account *a)
 	for (const struct actor *one = state.actor; one < state.actor + ACTORS; one++)
 		allowed += one->dead ? one->count : 0;
 	for (uint32_t i = 0; i < a->length; i++) {
-		must(a, !taker_of(a->drained[i]) || a->attempt[i] > 1, "an item that came back says so");
+		must(a, !taker_of(a->drained[i]) || a->attempt[i] > 1 || p->attempts_max,
+		     "an item that came back says so");
 		more += a->attempt[i] - 1;
 	}
 	must(a, more <= allowed, "no attempt is counted that was none");
@@ -424,11 +491,11 @@ static void check_attempts(struct account *a)
 
 static void check_order(struct account *a)
 {
-	uint32_t last = 0;
+	uint64_t last = 0;
 
-	for (uint32_t i = 0; i < a->length; i++) {
-		uint32_t r = rank(a->drained[i]);
-		if (r == ITEMS_MAX)
+	for (uint32_t i = 0; i < a->length && !plan()->delays; i++) {
+		uint64_t r = rank(a->drained[i]);
+		if (r == UINT64_MAX)
 			continue; /* put beside: before or after the victim's */
 		must(a, r >= last, "the line is in order");
 		last = r;
@@ -459,14 +526,34 @@ static bool is_closed(const struct prusik_queue *q)
 /* Empty by now: it holds as much as ever, in order. */
 static void refill(struct account *a, struct prusik_queue *q)
 {
+	uint64_t expected[QUEUE_CAPACITY];
 	struct queue_item item;
 
-	for (uint32_t i = 0; i < QUEUE_CAPACITY; i++)
-		must(a, queue_put_value(q, 500 + i, PRUSIK_NOW) == 0, "there is room for the capacity");
-	must(a, queue_put_value(q, 599, PRUSIK_NOW) == -ETIMEDOUT, "and not for more");
+	for (uint32_t i = 0; i < QUEUE_CAPACITY; i++) {
+		expected[i] = 500 + i;
+		must(a, put_value(q, 500 + i, 0, PRUSIK_NOW) == 0, "there is room for the capacity");
+	}
+	qsort(expected, QUEUE_CAPACITY, sizeof expected[0], by_place);
+	must(a, put_value(q, 599, 0, PRUSIK_NOW) == -ETIMEDOUT, "and not for more");
 	for (uint32_t i = 0; i < QUEUE_CAPACITY; i++)
 		must(a, prusik_queue_get(q, &item, sizeof item, PRUSIK_NOW) == sizeof item &&
-				value_of(&item) == 500 + i, "what is put comes out in order");
+				value_of(&item) == expected[i], "what is put comes out in order");
+}
+
+/* What is dead, or late, is there all the same. */
+static void unbury(struct prusik_queue *q)
+{
+	struct prusik_lease lease;
+
+	if (prusik_queue_take(q, &lease, PRUSIK_NOW) == 0) /* the dead ones' leases first */
+		prusik_queue_release(q, &lease);
+	prusik_queue_dead_requeue(q, UINT64_MAX);
+	memcpy(state.line + state.length, state.buried, state.buried_count * sizeof state.line[0]);
+	state.length += state.buried_count;
+	state.buried_count = 0;
+	line_up();
+	if (plan()->delays)
+		usleep(2 * QUEUE_DELAY_US);
 }
 
 bool queue_check(void *object)
@@ -481,6 +568,7 @@ bool queue_check(void *object)
 	for (struct actor *one = state.actor; kill_run->everybody_died && one < state.actor + ACTORS; one++)
 		if (!one->dead)
 			bury_actor(one);
+	unbury(q);
 	drain(&a, q);
 	check_living(&a, q);
 	count_line(&a);

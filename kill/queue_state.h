@@ -9,6 +9,8 @@
  *	~3    three are taken and done in another order, so that cells change places
  *	a2    process a takes two and stays; so do b, c, d
  *	!a    process a is killed: its leases wait to be returned
+ *	x1    one is taken and buried
+ *	l2    two are put with a delay, found too early by somebody, and then become due
  *
  * Kills come last in a script. What it leaves is kept as an image, and copied to
  * the object at each point.
@@ -40,6 +42,9 @@ struct queue_plan {
 	uint64_t done[3]; /* values whose leases it gives back, in this order; 0 = none */
 	uint32_t closes; /* 0, or 1 + enum prusik_queue_close */
 	bool fails; /* it finds nothing to do */
+	bool delays; /* what it does makes items wait: their order is not looked at */
+	uint32_t kind; /* enum prusik_queue_kind; of priority: odd values come after even ones */
+	uint32_t attempts_max;
 };
 
 /* A handle for the queue in object. Overwritten by the next call but three. */
@@ -60,6 +65,25 @@ int queue_take_out(struct prusik_queue *q, int64_t deadline);
 
 /* The victim says that it got this. */
 void queue_got(const void *data);
+
+/* ---- what the tables of cases share (queue.c) ---- */
+
+void queue_recover(void *object);
+void queue_one_in(void *object);
+void queue_one_out(void *object);
+void queue_one_out_one_in(void *object);
+void queue_one_out_at_last(void *object, int times);
+
+#define QUEUE_CASE(operation_, state_, script_, ...)                                              \
+	.noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,           \
+	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ },                     \
+	.begin = queue_begin, .prepare = queue_victim_takes, .check = queue_check
+
+/* Nothing that it does not do itself is about to happen in the queue. */
+#define QUEUE_ALONE .setup = queue_setup, .recover = queue_recover, .beside = queue_one_out_one_in
+
+/* It waits, and others with it. */
+#define QUEUE_WAITING .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL
 
 /* An item. */
 struct queue_item {

@@ -11,7 +11,6 @@
 #include "data/queue.h"
 
 #include "base/wait.h"
-#include "sync/lock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,17 +18,7 @@
 
 /* ---- the two sides ---- */
 
-void prk_queue_unlock_puts(struct prusik_queue *q)
-{
-	prk_lock_release(&q->body->put_lock);
-}
-
-void prk_queue_unlock_gets(struct prusik_queue *q)
-{
-	prk_lock_release(&q->body->get_lock);
-}
-
-int prk_queue_lock_gets(struct prusik_queue *q)
+int prk_queue_lock_gets_slow(struct prusik_queue *q)
 {
 	struct prk_queue_body *b = q->body;
 	int r = prk_lock_take(&b->get_lock);
@@ -56,7 +45,7 @@ static int recover_puts(struct prusik_queue *q)
 	return 0;
 }
 
-int prk_queue_lock_puts(struct prusik_queue *q)
+int prk_queue_lock_puts_slow(struct prusik_queue *q)
 {
 	int r = prk_lock_take(&q->body->put_lock);
 

@@ -81,6 +81,7 @@
 #include "base/atomic.h"
 #include "base/life.h"
 #include "shm/undo.h"
+#include "sync/lock.h"
 
 #include <prusik/lock.h>
 #include <prusik/queue.h>
@@ -250,10 +251,29 @@ static inline bool prk_queue_discarded(const struct prusik_queue *q)
 }
 
 /* Take a side's lock, cleaning up after a dead holder. 0, or why it cannot be had. */
-int prk_queue_lock_puts(struct prusik_queue *q);
-int prk_queue_lock_gets(struct prusik_queue *q);
-void prk_queue_unlock_puts(struct prusik_queue *q);
-void prk_queue_unlock_gets(struct prusik_queue *q);
+int prk_queue_lock_puts_slow(struct prusik_queue *q);
+int prk_queue_lock_gets_slow(struct prusik_queue *q);
+
+static inline int prk_queue_lock_puts(struct prusik_queue *q)
+{
+	return prk_lock_try(&q->body->put_lock) ? 0 : prk_queue_lock_puts_slow(q);
+}
+
+static inline int prk_queue_lock_gets(struct prusik_queue *q)
+{
+	return prk_lock_try(&q->body->get_lock) ? 0 : prk_queue_lock_gets_slow(q);
+}
+
+static inline void prk_queue_unlock_puts(struct prusik_queue *q)
+{
+	prk_lock_release(&q->body->put_lock);
+}
+
+static inline void prk_queue_unlock_gets(struct prusik_queue *q)
+{
+	prk_lock_release(&q->body->get_lock);
+}
+
 /* Both; for what moves nodes between putters and takers. */
 int prk_queue_lock_both(struct prusik_queue *q);
 void prk_queue_unlock_both(struct prusik_queue *q);
@@ -279,7 +299,16 @@ int prk_queue_wait_for_room(struct prusik_queue *q, uint32_t seen, uint32_t epoc
 bool prk_queue_reclaim(struct prusik_queue *q);
 
 /* Under get_lock: how many items are ready. */
-uint32_t prk_queue_ready(struct prusik_queue *q);
+static inline uint32_t prk_queue_ready(struct prusik_queue *q)
+{
+	struct prk_queue_body *b = q->body;
+	uint32_t gets = prk_queue_cursors(b->cursors).gets;
+
+	if (b->puts_seen == gets)
+		/* acq [queue.puts]: the items are whole */
+		b->puts_seen = (uint32_t)prk_load64_acq(&b->puts);
+	return b->puts_seen - gets;
+}
 
 /* Under get_lock: swap two cells; within the running change, or as one of its own. */
 void prk_queue_swap(struct prusik_queue *q, uint32_t a, uint32_t b);
@@ -293,7 +322,12 @@ void prk_queue_swap_now(struct prusik_queue *q, uint32_t a, uint32_t b);
 void prk_queue_release_cell(struct prusik_queue *q, uint32_t position);
 
 /* Under get_lock: so many nodes became free. Wake putters, and joiners if all is finished. */
-void prk_queue_gone(struct prusik_queue *q, uint32_t count);
+void prk_queue_gone_slow(struct prusik_queue *q, uint32_t count);
+static inline void prk_queue_gone(struct prusik_queue *q, uint32_t count)
+{
+	if (q->body->putters | q->body->joiners)
+		prk_queue_gone_slow(q, count);
+}
 
 /* Under get_lock: everything put is done, or dead, or discarded. */
 bool prk_queue_finished(struct prusik_queue *q);
@@ -341,7 +375,15 @@ void prk_queue_put_back_last(struct prusik_queue *q, uint32_t failures);
 uint32_t prk_queue_return_dead(struct prusik_queue *q, bool *ret_others);
 
 /* Under get_lock: is the first lease a dead one's? That may be so before the epoch tells. */
-bool prk_queue_oldest_died(const struct prusik_queue *q);
+static inline bool prk_queue_oldest_died(const struct prusik_queue *q)
+{
+	uint32_t frees = prk_queue_cursors(q->body->cursors).frees;
+
+	if (prk_queue_leased_end(q) == frees)
+		return false;
+	uint32_t owner = prk_queue_node(q, prk_queue_node_at(q, frees))->owner;
+	return owner != PRK_QUEUE_NOBODY && prk_dead(owner);
+}
 
 /* ---- queue_end.c ---- */
 

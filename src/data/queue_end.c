@@ -33,7 +33,7 @@ bool prk_queue_finished(struct prusik_queue *q)
 	return !any_leased(q);
 }
 
-void prk_queue_gone(struct prusik_queue *q, uint32_t count)
+void prk_queue_gone_slow(struct prusik_queue *q, uint32_t count)
 {
 	struct prk_queue_body *b = q->body;
 

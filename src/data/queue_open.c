@@ -5,7 +5,6 @@
 #include "data/queue.h"
 #include "shm/arena.h"
 #include "shm/named.h"
-#include "sync/lock.h"
 
 #include <errno.h>
 

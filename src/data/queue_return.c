@@ -111,16 +111,6 @@ void prk_queue_give_back_last(struct prusik_queue *q, uint32_t failures)
 		prk_queue_put_back_last(q, failures);
 }
 
-bool prk_queue_oldest_died(const struct prusik_queue *q)
-{
-	uint32_t frees = prk_queue_cursors(q->body->cursors).frees;
-
-	if (prk_queue_leased_end(q) == frees)
-		return false;
-	const struct prk_node *node = node_at(q, frees);
-	return node->owner != PRK_QUEUE_NOBODY && prk_dead(node->owner);
-}
-
 /* Counted before: killed between, it is counted once too often, and the item not lost. */
 static void give_back_all(struct prusik_queue *q, uint32_t count)
 {

@@ -14,17 +14,6 @@
 #include <limits.h>
 #include <string.h>
 
-uint32_t prk_queue_ready(struct prusik_queue *q)
-{
-	struct prk_queue_body *b = q->body;
-	uint32_t gets = prk_queue_cursors(b->cursors).gets;
-
-	if (b->puts_seen == gets)
-		/* acq [queue.puts]: the items are whole */
-		b->puts_seen = (uint32_t)prk_load64_acq(&b->puts);
-	return b->puts_seen - gets;
-}
-
 /* Nothing was put in another order than the one it comes out in, under get_lock. */
 static bool plain(const struct prusik_queue *q)
 {
@@ -77,18 +66,19 @@ static bool at_end(struct prusik_queue *q, uint32_t end, bool others)
 	return end && !others && q->body->delayed == 0;
 }
 
-/* Under get_lock: leases of the dead, and those whose time is over. others: as there. */
-static void look_after_leases(struct prusik_queue *q, bool nothing_ready, bool *ret_others)
+/* Under get_lock: leases of the dead, and those whose time is over. True: there may have been some. */
+static bool look_after_leases(struct prusik_queue *q, bool nothing_ready, bool *ret_others)
 {
 	struct prk_queue_body *b = q->body;
 	uint32_t epoch = prk_epoch();
 
 	*ret_others = false;
-	if (b->epoch_seen != epoch || nothing_ready || prk_queue_oldest_died(q) ||
-	    (b->limit && prusik_now() >= b->limit)) {
-		prk_queue_return_dead(q, ret_others);
-		b->epoch_seen = epoch;
-	}
+	if (b->epoch_seen == epoch && !nothing_ready && !prk_queue_oldest_died(q) &&
+	    (b->limit == 0 || prusik_now() < b->limit))
+		return false;
+	prk_queue_return_dead(q, ret_others);
+	b->epoch_seen = epoch;
+	return true;
 }
 
 static bool knows_time(const struct prusik_queue *q)
@@ -120,11 +110,10 @@ static int64_t take_plain(struct prusik_queue *q, uint32_t count, const struct t
 {
 	bool others;
 
-	look_after_leases(q, prk_queue_ready(q) == 0, &others);
-	if (prk_queue_discarded(q))
-		return -EPIPE; /* the dead's leases with it */
-	if (!plain(q))
+	if (look_after_leases(q, prk_queue_ready(q) == 0, &others) && !plain(q))
 		return -EAGAIN; /* some of them were parked */
+	if (end == 1 + PRUSIK_QUEUE_DISCARD)
+		return -EPIPE; /* the dead's leases with it */
 	uint32_t n = prk_queue_ready(q);
 	if (n == 0)
 		return at_end(q, end, others) ? -EPIPE : -EAGAIN;
@@ -145,7 +134,8 @@ static int64_t try_take(struct prusik_queue *q, uint32_t count, const struct tak
 	/* Perhaps the dead's leases have just made it so. */
 	if (r == -EAGAIN && !plain(q))
 		r = take_chosen(q, count, how, to, end, outlook);
-	outlook->again = prk_queue_look_again(q);
+	if (r == -EAGAIN)
+		outlook->again = prk_queue_look_again(q);
 	prk_queue_unlock_gets(q);
 	return r;
 }

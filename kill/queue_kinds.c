@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* kill: queue, in other orders than that of putting, and what becomes of leases */
+#include "queue_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static const struct queue_plan *plan(void)
+{
+	return kill_now_case->data;
+}
+
+static void want(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+/* ---- victims ---- */
+
+static void put(void *object)
+{
+	int r = queue_put_value(queue_at(object), QUEUE_VICTIM_ADDS, PRUSIK_NOW);
+
+	want(r == 0 || (r == -ETIMEDOUT && plan()->fails));
+}
+
+static void get(void *object)
+{
+	struct queue_item item;
+	int64_t r = prusik_queue_get(queue_at(object), &item, sizeof item, PRUSIK_NOW);
+
+	if (r == sizeof item)
+		queue_got(&item);
+	else
+		want(r == -ETIMEDOUT && plan()->fails);
+}
+
+static void get_many(void *object)
+{
+	struct queue_item item[QUEUE_MANY];
+	struct iovec v[QUEUE_MANY];
+
+	for (uint32_t i = 0; i < QUEUE_MANY; i++)
+		v[i] = (struct iovec){ &item[i], sizeof item[i] };
+	int64_t n = prusik_queue_get_many(queue_at(object), v, QUEUE_MANY, PRUSIK_NOW);
+	want(n > 0);
+	for (int64_t i = 0; i < n; i++)
+		queue_got(&item[i]);
+}
+
+static void peek(void *object)
+{
+	struct queue_item item;
+
+	want(prusik_queue_peek(queue_at(object), &item, sizeof item, PRUSIK_NOW) == sizeof item || plan()->fails);
+}
+
+static void take(void *object)
+{
+	struct prusik_lease lease;
+
+	want(prusik_queue_take(queue_at(object), &lease, PRUSIK_NOW) == 0 || plan()->fails);
+}
+
+static void take_many(void *object)
+{
+	struct prusik_lease lease[QUEUE_MANY];
+
+	want(prusik_queue_take_many(queue_at(object), lease, QUEUE_MANY, PRUSIK_NOW) > 0);
+}
+
+static void done(void *object)
+{
+	want(prusik_queue_done(queue_at(object), &kill_run->lease[0]) == 0);
+}
+
+static void retry(void *object)
+{
+	want(prusik_queue_retry(queue_at(object), &kill_run->lease[0], PRUSIK_NOW) >= 0);
+}
+
+static void retry_later(void *object)
+{
+	want(prusik_queue_retry(queue_at(object), &kill_run->lease[0], prusik_in_us(200)) >= 0);
+}
+
+static void release(void *object)
+{
+	want(prusik_queue_release(queue_at(object), &kill_run->lease[0]) == 0);
+}
+
+static void bury(void *object)
+{
+	want(prusik_queue_bury(queue_at(object), &kill_run->lease[0]) == 0);
+}
+
+static void requeue(void *object)
+{
+	want(prusik_queue_dead_requeue(queue_at(object), 1) == 1);
+}
+
+static void dead_get(void *object)
+{
+	struct queue_item item;
+
+	want(prusik_queue_dead_get(queue_at(object), &item, sizeof item) == sizeof item);
+	queue_got(&item);
+}
+
+static void reserve(void *object)
+{
+	struct prusik_reservation r;
+
+	want(prusik_queue_reserve(queue_at(object), 1, &r, PRUSIK_NOW) == 0 || plan()->fails);
+}
+
+static void reserve_and_commit(void *object)
+{
+	struct queue_item item = queue_item(QUEUE_VICTIM_ADDS);
+	struct prusik_reservation r;
+
+	want(prusik_queue_reserve(queue_at(object), sizeof item, &r, PRUSIK_NOW) == 0);
+	*(struct queue_item *)r.data = item;
+	want(prusik_queue_commit(queue_at(object), &r, sizeof item, NULL) == 0);
+}
+
+static void reserve_and_abandon(void *object)
+{
+	struct prusik_reservation r;
+
+	want(prusik_queue_reserve(queue_at(object), 1, &r, PRUSIK_NOW) == 0);
+	want(prusik_queue_abandon(queue_at(object), &r) == 0);
+}
+
+/* Everybody's death must leave leases that end, or this would never come back. */
+static void detach(void *object)
+{
+	want(prusik_queue_detach(queue_at(object), &kill_run->lease[0], prusik_in_us(200)) == 0);
+}
+
+static void join_now(void *object)
+{
+	int r = prusik_queue_join(queue_at(object), PRUSIK_NOW);
+
+	want(r == (plan()->fails ? -ETIMEDOUT : 0));
+}
+
+static void join_waiting(void *object)
+{
+	want(prusik_queue_join(queue_at(object), PRUSIK_FOREVER) == 0);
+}
+
+static void attach(void *object)
+{
+	want(prusik_queue_attach_producer(queue_at(object)) == 0);
+}
+
+static void attach_and_detach(void *object)
+{
+	want(prusik_queue_attach_producer(queue_at(object)) == 0);
+	want(prusik_queue_detach_producer(queue_at(object)) == 0);
+}
+
+/* ---- beside them ---- */
+
+static bool wait_to_join(void *object)
+{
+	if (prk_joined() < 0)
+		return false;
+	kill_hello();
+	return prusik_queue_join(queue_at(object), PRUSIK_FOREVER) == 0;
+}
+
+static void queue_with_a_joiner(void *object)
+{
+	queue_setup(object);
+	kill_asleep(wait_to_join, KILL_FINISHES);
+}
+
+/* ---- the cases ---- */
+
+#define CASE QUEUE_CASE
+#define ALONE QUEUE_ALONE
+#define WAITING QUEUE_WAITING
+
+#define ONE(kind_, name, operation, state, script, victim_, ...)                                  \
+	{ CASE(operation, name ", " state, script, .kind = kind_, __VA_ARGS__), ALONE, .victim = victim_ }
+#define LONG(kind_, name, operation, state, script, victim_, ...)                                 \
+	{ CASE(operation, name ", " state, script, .kind = kind_, __VA_ARGS__), ALONE,            \
+	  .victim = victim_, .is = KILL_LONG }
+
+/* In each order. */
+#define EACH(operation, state, script, victim_, ...)                                              \
+	LONG(PRUSIK_QUEUE_FIFO, "fifo", operation, state, script, victim_, __VA_ARGS__),          \
+	LONG(PRUSIK_QUEUE_LIFO, "lifo", operation, state, script, victim_, __VA_ARGS__),           \
+	ONE(PRUSIK_QUEUE_PRIORITY, "priority", operation, state, script, victim_, __VA_ARGS__)
+
+/* From each state in which there is something to take. */
+#define EACH_FILLED(operation, victim_, ...)                                                      \
+	EACH(operation, "one", "+1", victim_, __VA_ARGS__),                                       \
+	EACH(operation, "full", "+6", victim_, __VA_ARGS__),                                      \
+	EACH(operation, "wrapped around", "+6-6+4", victim_, __VA_ARGS__),                        \
+	EACH(operation, "half of it sorted", "+3-1+3", victim_, __VA_ARGS__),                     \
+	EACH(operation, "leased", "+5a2", victim_, __VA_ARGS__),                                  \
+	EACH(operation, "leased by a dead one", "+5a2!a", victim_, __VA_ARGS__),                  \
+	EACH(operation, "one dead", "+4x1", victim_, __VA_ARGS__),                                \
+	EACH(operation, "some become due", "l2+2", victim_, __VA_ARGS__)
+
+/* Its own lease, which stays in the queue in the end. */
+#define EACH_LEASED(operation, victim_, ...)                                                      \
+	EACH(operation, "one", "+1", victim_, .victim_takes = 1, __VA_ARGS__),                    \
+	EACH(operation, "full", "+6", victim_, .victim_takes = 1, __VA_ARGS__),                   \
+	EACH(operation, "leased", "+6a1", victim_, .victim_takes = 1, __VA_ARGS__),               \
+	EACH(operation, "one dead", "+4x1", victim_, .victim_takes = 1, __VA_ARGS__)
+
+static const struct kill_case queue_kinds_cases[] = {
+	EACH("put", "empty", "", put, .adds = 1),
+	EACH("put", "one", "+1", put, .adds = 1),
+	EACH("put", "full", "+6", put, .fails = true),
+	EACH("put", "wrapped around", "+6-6+4", put, .adds = 1),
+	EACH("put", "leased", "+5a2", put, .adds = 1),
+	EACH("put, delayed", "one", "+1", put, .adds = 1, .delays = true),
+
+	EACH("get", "empty", "", get, .fails = true),
+	EACH_FILLED("get", get, .takes_out = 1),
+	EACH("get_many", "full", "+6", get_many, .takes_out = 3),
+	EACH("get_many", "some become due", "l2+2", get_many, .takes_out = 3),
+	EACH_FILLED("take", take, .lent = 1),
+	EACH("take_many", "full", "+6", take_many, .lent = 3),
+	EACH("take", "spent by a dead one", "+4a2!a", take, .lent = 1, .attempts_max = 1),
+	EACH_FILLED("peek", peek, .takes_out = 0),
+
+	ONE(PRUSIK_QUEUE_FIFO, "fifo", "done", "one", "+1", done, .victim_takes = 1, .done = { 1 }),
+	ONE(PRUSIK_QUEUE_FIFO, "fifo", "done", "one dead", "+4x1", done, .victim_takes = 1, .done = { 2 }),
+	ONE(PRUSIK_QUEUE_LIFO, "lifo", "done", "one", "+1", done, .victim_takes = 1, .done = { 1 }),
+	ONE(PRUSIK_QUEUE_LIFO, "lifo", "done", "full", "+6", done, .victim_takes = 2, .done = { 6 }),
+	ONE(PRUSIK_QUEUE_LIFO, "lifo", "done", "leased", "+6a2", done, .victim_takes = 1, .done = { 4 }),
+	ONE(PRUSIK_QUEUE_PRIORITY, "priority", "done", "one", "+1", done, .victim_takes = 1, .done = { 1 }),
+	ONE(PRUSIK_QUEUE_PRIORITY, "priority", "done", "full", "+6", done, .victim_takes = 2, .done = { 2 }),
+	ONE(PRUSIK_QUEUE_PRIORITY, "priority", "done", "leased", "+6a2", done, .victim_takes = 1, .done = { 6 }),
+
+	EACH_LEASED("retry", retry, .lent = 1),
+	EACH("retry", "the last attempt", "+4", retry, .victim_takes = 1, .lent = 1, .attempts_max = 1),
+	EACH_LEASED("retry later", retry_later, .lent = 1, .delays = true),
+	EACH_LEASED("release", release, .lent = 1),
+	EACH_LEASED("bury", bury, .lent = 1),
+	EACH_LEASED("detach", detach, .lent = 1, .delays = true),
+
+	EACH("dead_requeue", "one dead", "+4x1", requeue, .lent = 0),
+	EACH("dead_requeue", "two dead, leased", "+5x2a2", requeue, .lent = 0),
+	EACH("dead_get", "one dead", "+4x1", dead_get, .takes_out = 1),
+	EACH("dead_get", "two dead, leased", "+5x2a2", dead_get, .takes_out = 1),
+
+	EACH("reserve", "empty", "", reserve, .lent = 0),
+	EACH("reserve", "leased, wrapped around", "+6-6+4a2", reserve, .lent = 0),
+	EACH("reserve", "full", "+6", reserve, .fails = true),
+	EACH("commit", "empty", "", reserve_and_commit, .adds = 1),
+	EACH("commit", "wrapped around", "+6-6+4", reserve_and_commit, .adds = 1),
+	EACH("commit", "leased, out of order", "+6~3+2a2", reserve_and_commit, .adds = 1),
+	EACH("commit", "leased by a dead one", "+5a2!a", reserve_and_commit, .adds = 1),
+	EACH("commit", "one dead", "+4x1", reserve_and_commit, .adds = 1),
+	EACH("abandon", "leased", "+5a2", reserve_and_abandon, .lent = 0),
+
+	EACH("join", "empty", "", join_now, .lent = 0),
+	EACH("join", "one", "+1", join_now, .fails = true),
+	EACH("join", "leased", "+1a1", join_now, .fails = true),
+	{ CASE("join", "one, done beside", "+1"), WAITING, .setup = queue_setup, .victim = join_waiting,
+	  .unblock = queue_one_out_at_last, .beside = queue_one_out },
+	{ CASE("done", "the last, one waits to join", "+1", .victim_takes = 1, .done = { 1 }), WAITING | KILL_NO_RESUME,
+	  .setup = queue_with_a_joiner, .victim = done, .killed = queue_one_out },
+	{ CASE("bury", "the last, one waits to join", "+1", .victim_takes = 1, .lent = 1), WAITING | KILL_NO_RESUME,
+	  .setup = queue_with_a_joiner, .victim = bury, .killed = queue_one_out },
+
+	ONE(PRUSIK_QUEUE_FIFO, "fifo", "attach_producer", "one", "+1", attach, .lent = 0),
+	ONE(PRUSIK_QUEUE_FIFO, "fifo", "detach_producer", "one", "+1", attach_and_detach, .lent = 0),
+};
+
+const struct kill_table kill_queue_kinds_table = KILL_TABLE(queue_kinds_cases);
