@@ -158,18 +158,22 @@ static uint64_t arena_rounded(uint64_t size)
 	return size < PRK_ARENA_MIN ? PRK_ARENA_MIN : (size + ARENA_PAGE - 1) & ~(ARENA_PAGE - 1);
 }
 
+static void set_segment(struct prusik_arena *arena, void *shm, uint64_t size)
+{
+	arena->shm = shm;
+	arena->size = size;
+	arena->end = PRK_ARENA_FIRST + (size - PRK_ARENA_FIRST) / PRK_GRANULE * PRK_GRANULE;
+	arena->zero_locked = PRK_ARENA_ZERO_LOCKED;
+}
+
 static int map_segment(int fd, uint64_t size, struct prusik_arena *arena)
 {
 	void *shm;
 	int r = prk_sys_mmap(&shm, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (r < 0)
-		return r;
-	arena->shm = shm;
-	arena->size = size;
-	arena->end = PRK_ARENA_FIRST + (size - PRK_ARENA_FIRST) / PRK_GRANULE * PRK_GRANULE;
-	arena->zero_locked = PRK_ARENA_ZERO_LOCKED;
-	return 0;
+	if (r == 0)
+		set_segment(arena, shm, size);
+	return r;
 }
 
 static void write_header(struct prusik_arena *arena)
@@ -321,6 +325,41 @@ int prusik_arena_open(const char *name, struct prusik_arena **ret_arena)
 	if (r < 0 || !ret_arena)
 		return r < 0 ? r : -EINVAL;
 	return attach_new(file, 0, ret_arena);
+}
+
+/* Private address space that is filled as it is used. *size is halved until there is so much. */
+static int map_private(uint64_t *size, struct prusik_arena *arena)
+{
+	void *shm;
+	int r;
+
+	do
+		r = prk_sys_mmap(&shm, *size, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	while (r == -ENOMEM && (*size = arena_rounded(*size / 2)) > PRK_ARENA_MIN);
+	if (r == 0)
+		set_segment(arena, shm, *size);
+	return r;
+}
+
+int prk_arena_private(uint64_t size, struct prusik_arena **ret_arena)
+{
+	uint64_t rounded = arena_rounded(size < PRK_ARENA_MAX ? size : PRK_ARENA_MAX);
+	int r = prk_life_open();
+
+	if (r < 0)
+		return r;
+	struct prusik_arena *arena = prk_sys_calloc(sizeof *arena);
+	if (!arena)
+		return -ENOMEM;
+	r = map_private(&rounded, arena);
+	if (r < 0) {
+		prk_sys_free(arena);
+		return r;
+	}
+	write_header(arena);
+	*ret_arena = arena;
+	return 0;
 }
 
 void prusik_arena_close(struct prusik_arena *arena)
