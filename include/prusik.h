@@ -13,6 +13,7 @@
 #include <prusik/cancel.h>
 #include <prusik/common.h>
 #include <prusik/condition.h>
+#include <prusik/dict.h>
 #include <prusik/event.h>
 #include <prusik/lock.h>
 #include <prusik/once.h>
