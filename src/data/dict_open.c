@@ -89,7 +89,7 @@ int prusik_dict_destroy(struct prusik_arena *arena, uint64_t *link)
 {
 	if (!arena || !link || !prk_arena_is_link(arena, link))
 		return -EINVAL;
-	int r = prk_arena_name_lock(arena);
+	int r = prk_heap_name_lock(arena);
 	if (r < 0)
 		return r;
 	r = 0;
@@ -154,7 +154,7 @@ static int make_locked(struct prusik_arena *arena, uint64_t *link, struct prk_di
 static int make(struct prusik_arena *arena, uint64_t *link, struct prusik_dict **ret_dict)
 {
 	struct prk_dict_body *body = NULL;
-	int r = prk_arena_name_lock(arena);
+	int r = prk_heap_name_lock(arena);
 
 	if (r < 0)
 		return r;

@@ -309,6 +309,17 @@ static bool has_happened(const struct prk_heap_view *v)
 	       prk_load64_rlx(word) == prk_load64_rlx(&v->heap->decided);
 }
 
+/*
+ * He may have died in a call to the arena, which then still holds half of a change to
+ * links of ours: have that done or undone before anybody looks at them.
+ */
+int prk_heap_settle_arena(struct prusik_arena *arena)
+{
+	int r = prk_arena_lock(arena);
+
+	return r < 0 ? r : prk_arena_unlock(arena, 0);
+}
+
 static void recover(struct prk_heap_view *v)
 {
 	struct prk_heap *h = v->heap;
@@ -343,10 +354,14 @@ int prk_heap_lock(struct prk_heap_view *v)
 	int r = prk_lock_take(&h->lock);
 	if (r < 0)
 		return r;
-	if (r == PRUSIK_RECOVERED)
+	int state = 0;
+	if (r == PRUSIK_RECOVERED) {
 		recover(v);
+		state = prk_heap_settle_arena(v->arena);
+	}
 	/* A log that is not empty, though nobody died, is no log. */
-	int state = prk_load32_rlx(&h->broken) || prk_load32_rlx(&h->undo.count) ? -EPROTO : 0;
+	if (prk_load32_rlx(&h->broken) || prk_load32_rlx(&h->undo.count))
+		state = -EPROTO;
 	if (state == 0 && (prk_load64_rlx(&h->doomed) || prk_load64_rlx(&h->spare)))
 		state = tidy(v);
 	if (state == 0)

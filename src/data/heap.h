@@ -201,6 +201,19 @@ static inline void prk_heap_fill(uint64_t *to, const void *from, uint64_t length
 int prk_heap_lock(struct prk_heap_view *v) PRUSIK_MUST_USE;
 void prk_heap_unlock_slow(struct prk_heap_view *v);
 
+/* After a death: links of ours that the arena was changing are as before, or changed. */
+int prk_heap_settle_arena(struct prusik_arena *arena);
+
+/* The arena's naming lock, links settled. */
+static inline int prk_heap_name_lock(struct prusik_arena *arena)
+{
+	int r = prk_arena_name_lock(arena);
+
+	if (r == PRUSIK_RECOVERED && (r = prk_heap_settle_arena(arena)) < 0)
+		prk_arena_name_unlock(arena);
+	return r;
+}
+
 /* ---- changes; the lock is held. -EPROTO: corrupt bytes ---- */
 
 /* So that a take of that many bytes can follow: 0, -ENOSPC, -EPROTO. Not within a change. */
