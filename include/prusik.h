@@ -16,6 +16,7 @@
 #include <prusik/dict.h>
 #include <prusik/event.h>
 #include <prusik/lock.h>
+#include <prusik/named.h>
 #include <prusik/once.h>
 #include <prusik/process.h>
 #include <prusik/queue.h>

@@ -34,6 +34,7 @@ static const struct kill_table *const tables[] = {
 	&kill_arena_table,
 	&kill_arena_queue_table,
 	&kill_arena_name_table,
+	&kill_named_table,
 	&kill_condition_table,
 	&kill_event_table,
 	&kill_once_table,

@@ -15,7 +15,7 @@
  *   -EPIPE       closed                 -EMSGSIZE   item too long
  *   -ENOSPC      arena or table full    -EPROTO     not ours, or another layout
  *   -ESTALE      lease lost             -EEXIST / -ENOENT  name taken / unknown
- *   -ECANCELED   given up on request
+ *   -ECANCELED   given up on request    -EPROTOTYPE  an object of another kind has that name
  *
  * errno is neither read nor set. The library never prints, never exits, and
  * installs no signal handler.

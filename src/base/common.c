@@ -77,6 +77,8 @@ const char *prusik_strerror(int result)
 		{ -EMSGSIZE, "item too long" },
 		{ -ENOSPC, "no space left" },
 		{ -EPROTO, "not a prusik object, or of another version or layout" },
+		{ -EPROTOTYPE, "an object of another kind has that name" },
+		{ -EBUSY, "in use" },
 		{ -ESTALE, "lease lost" },
 		{ -EEXIST, "name is taken" },
 		{ -ENOENT, "no such name" },

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/prctl.h>
@@ -128,6 +129,24 @@ int prk_sys_fstat(int fd, struct stat *ret_stat)
 {
 	int fault = prk_sys_gate(PRK_SYS_FSTAT);
 	return fault ? fault : result(fstat(fd, ret_stat));
+}
+
+int prk_sys_fstatat(int dir, const char *path, struct stat *ret_stat)
+{
+	int fault = prk_sys_gate(PRK_SYS_FSTAT);
+	return fault ? fault : result(fstatat(dir, path, ret_stat, AT_SYMLINK_NOFOLLOW));
+}
+
+int prk_sys_flock(int fd, int operation)
+{
+	int r = prk_sys_gate(PRK_SYS_FLOCK);
+
+	if (r)
+		return r;
+	do
+		r = result(flock(fd, operation));
+	while (r == -EINTR);
+	return r;
 }
 
 int prk_sys_mkdir(const char *path, mode_t mode)

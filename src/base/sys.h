@@ -30,6 +30,7 @@ enum prk_sys {
 	PRK_SYS_UNLINK,
 	PRK_SYS_MEMFD,
 	PRK_SYS_PREAD,
+	PRK_SYS_FLOCK,
 	PRK_SYS_FUTEX_WAITV,
 	PRK_SYS_THREAD, /* starting a thread */
 	PRK_SYS_FORK,
@@ -60,6 +61,10 @@ int prk_sys_mkdir(const char *path, mode_t mode);
 int prk_sys_link_fd(int fd, int dir, const char *path);
 int prk_sys_unlinkat(int dir, const char *path);
 int prk_sys_memfd(const char *name);
+/* Not following a link. */
+int prk_sys_fstatat(int dir, const char *path, struct stat *ret_stat);
+/* Operation as of flock(2); -EAGAIN: LOCK_NB, and somebody has it. Not ended by a signal. */
+int prk_sys_flock(int fd, int operation);
 ssize_t prk_sys_pread(int fd, void *buffer, size_t length, off_t offset);
 int prk_sys_tgkill(pid_t pid, pid_t tid, int signal);
 pid_t prk_sys_gettid(void);

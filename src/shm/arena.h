@@ -18,9 +18,11 @@
 #include <prusik/lock.h>
 
 #define PRK_ARENA_MAGIC UINT64_C(0x616e6572616b7270) /* "prkarena" */
-#define PRK_ARENA_VERSION 1u
+#define PRK_ARENA_VERSION 2u
 
+/* The smallest that a user can make, and the smallest that there is: one primitive's. */
 #define PRK_ARENA_MIN (UINT64_C(64) << 10)
+#define PRK_ARENA_LEAST (UINT64_C(16) << 10)
 #define PRK_ARENA_MAX (UINT64_C(1) << 46)
 
 /* Blocks are measured in these. */
@@ -33,6 +35,10 @@
 /* The most that is zeroed under the lock: some microseconds. */
 #define PRK_ARENA_ZERO_LOCKED (UINT64_C(64) << 10)
 
+/* In prk_arena_shm.flags. */
+#define PRK_ARENA_PERSISTENT 1u
+
+#define PRK_KIND_MAX 15u
 #define PRK_ROOTS_MAX 64u
 #define PRK_CLAIMS_MAX 16u
 
@@ -110,7 +116,10 @@ struct prk_root {
  *          claims, roots: entries in use. map: bit c = class c has a free block.
  *          head: the first free block of each class.
  *          naming: held while an object is made and given a name, before lock.
- * WRITES   magic to size: fixed before the segment has a name. lock, naming: lock.c.
+ *          kind: what the file is a home of, "arena" or an object's noun, padded with
+ *          zeros. flags: PRK_ARENA_PERSISTENT: lives without attachers (segment.h).
+ *          made: when, in seconds since 1970.
+ * WRITES   magic to made: fixed before the segment has a name. lock, naming: lock.c.
  *          The rest: the holder of lock, from used on through the undo log.
  * ALWAYS   A1 header + used + sizes of the free blocks = size
  *          A2 the bit of a class is set <=> its head is not 0
@@ -130,6 +139,10 @@ struct prk_arena_shm {
 	uint32_t signature;
 	uint64_t domain;
 	uint64_t size;
+	uint32_t flags;
+	uint32_t fixed_reserved;
+	char kind[PRK_KIND_MAX + 1];
+	int64_t made;
 	struct prusik_lock lock;
 	struct prusik_lock naming;
 	uint32_t broken;
@@ -144,7 +157,7 @@ struct prk_arena_shm {
 	uint64_t head[PRK_CLASSES];
 	struct prk_claim claim[PRK_CLAIMS_MAX];
 	struct prk_root root[PRK_ROOTS_MAX];
-	uint64_t header_reserved[2];
+	uint64_t header_reserved[6];
 };
 
 /* The handle. Fixed after opening. */
