@@ -113,7 +113,7 @@ TEST(misuse)
 	ck_assert_int_eq(prusik_dict_clear(NULL), -EINVAL);
 	ck_assert_int_eq(prusik_dict_length(NULL), -EINVAL);
 	ck_assert_int_eq(prusik_dict_length(d), 0);
-	ck_assert_uint_eq(prusik_dict_reference(d), 0);
+	ck_assert_uint_eq(prusik_dict_reference(NULL), 0);
 	prusik_dict_free(d);
 	prusik_dict_free(NULL);
 }
@@ -419,8 +419,8 @@ TEST(destroy_gives_all_back)
 	}
 	ck_assert_int_eq(prusik_dict_destroy(arena, link), 0);
 	ck_assert_int_eq(prusik_arena_alloc(arena, 5000, link), 0);
-	ck_assert_int_eq(prusik_dict_destroy(arena, link), -EPROTO);
 	*(uint64_t *)prusik_arena_pointer(arena, *link) = 1;
+	ck_assert_int_eq(prusik_dict_destroy(arena, link), -EPROTO);
 	ck_assert_int_eq(prusik_dict_open(arena, "it", &other), -EPROTO);
 	ck_assert_int_eq(prusik_dict_create(arena, "it", NULL, &other), -EEXIST);
 	prusik_arena_close(arena);
@@ -478,6 +478,37 @@ TEST(a_dict_in_a_dict)
 	ck_assert_int_eq(prusik_dict_at(arena, 0, &found), -ENOENT);
 	ck_assert_int_eq(prusik_dict_at(arena, 12345, &found), -EPROTO);
 	must_be_valid(outer);
+}
+
+/* ---- names in the domain ---- */
+
+static int put_by_name(void *unused)
+{
+	struct prusik_dict_options existing = { .flags = PRUSIK_EXISTING };
+	struct prusik_dict *d;
+
+	(void)unused;
+	ck_assert_int_eq(prusik_dict_open_named("prices", &existing, &d), 0);
+	return set(d, "bread", "3") == 1 ? 0 : 1;
+}
+
+TEST(by_name)
+{
+	struct prusik_dict_options existing = { .flags = PRUSIK_EXISTING };
+	struct prusik_dict *d, *other;
+	struct prusik_named *lock;
+
+	ck_assert_int_eq(prusik_dict_open_named("prices", &existing, &d), -ENOENT);
+	ck_assert_int_eq(prusik_dict_open_named("prices", NULL, &d), 0);
+	ck_assert_int_eq(test_join(test_fork(put_by_name, NULL)), 0);
+	must_be(d, "bread", "3");
+	ck_assert_int_eq(prusik_dict_open_named("prices", NULL, &other), 0);
+	must_be(other, "bread", "3");
+	prusik_dict_free(other);
+	ck_assert_int_eq(prusik_named_open("lock", PRUSIK_KIND_LOCK, NULL, &lock), 0);
+	ck_assert_int_eq(prusik_dict_open_named("lock", NULL, &other), -EPROTOTYPE);
+	prusik_dict_free(d);
+	ck_assert_int_eq(prusik_dict_open_named("prices", &existing, &d), -ENOENT);
 }
 
 /* ---- watching ---- */

@@ -38,7 +38,7 @@
 #ifndef PRUSIK_DICT_H
 #define PRUSIK_DICT_H
 
-#include <prusik/arena.h>
+#include <prusik/named.h>
 #include <sys/uio.h>
 
 #ifdef __cplusplus
@@ -54,7 +54,8 @@ struct prusik_dict;
 
 /* Zero means default. */
 struct prusik_dict_options {
-	uint64_t room; /* private memory: address space set aside, which bounds it; default 64 GiB, or what there is */
+	uint64_t room; /* in private memory: address space set aside, default 64 GiB; with a name in the domain: bytes of its arena, default 16 MiB */
+	uint32_t flags; /* of prusik_dict_open_named: PRUSIK_EXISTING, PRUSIK_NEW, PRUSIK_PERSISTENT (named.h) */
 };
 
 /* What prusik_dict_stats tells, at one moment. */
@@ -96,11 +97,21 @@ int prusik_dict_create_at(struct prusik_arena *arena, uint64_t *link,
 int prusik_dict_open(struct prusik_arena *arena, const char *name,
 		     struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
 
+/*
+ * prusik_dict_open_named - join the dict of that name in the domain, or make it
+ *
+ * It has an arena of its own, which lives as prusik/named.h says: without
+ * PRUSIK_PERSISTENT as long as somebody is attached. Returns 0 with *ret_dict set,
+ * or a cause as of prusik_named_open.
+ */
+int prusik_dict_open_named(const char *name, const struct prusik_dict_options *options,
+			   struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
+
 /* prusik_dict_at - attach to the dict that a reference names; as prusik_dict_open */
 int prusik_dict_at(struct prusik_arena *arena, uint64_t reference,
 		   struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
 
-/* The reference of a dict; 0 for NULL, and for one in private memory. */
+/* The reference of a dict, for objects of the same arena; 0 for NULL. */
 uint64_t prusik_dict_reference(const struct prusik_dict *dict);
 
 /* prusik_dict_free - drop the handle. Accepts NULL. */

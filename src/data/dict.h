@@ -25,7 +25,6 @@
 #include <prusik/dict.h>
 
 #define PRK_DICT_MAGIC UINT64_C(0x7463696b73757270) /* "pruskict" */
-#define PRK_DICT_DYING UINT64_C(0x676e696b73757270) /* being destroyed */
 #define PRK_DICT_VERSION 1u
 
 #define PRK_DICT_SLOTS 6u
@@ -110,7 +109,7 @@ struct prk_dict_half {
  *          watched: 1 = somebody has asked for a number to watch. changes[64], and
  *          changes[i] for the keys of stripe i: bit 0 somebody may be asleep on it |
  *          31..1 counts changes.
- * WRITES   the first line: fixed once magic is set; magic: whoever destroys it.
+ * WRITES   the first line: made.h.
  *          The rest: the holder of the lock; but bit 0 of changes: anyone, by CAS.
  * ALWAYS   S1 the table's n buckets hold each key in the bucket of its hash
  *          S2 somebody sleeps on changes[i] => bit 0 is set, or he has been woken and
@@ -154,7 +153,7 @@ struct prusik_dict {
 	struct prk_heap_view view;
 	struct prk_dict_body *body;
 	uint64_t key0, key1;
-	uint32_t private_memory; /* the arena is the handle's own */
+	uint32_t own_arena; /* it is closed with the handle */
 };
 
 struct prk_key {

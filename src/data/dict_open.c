@@ -3,11 +3,13 @@
 #include "base/life.h"
 #include "base/sys.h"
 #include "data/dict.h"
+#include "data/made.h"
 #include "sync/lock.h"
 
 #include <errno.h>
 
 #define ROOM_DEFAULT (UINT64_C(64) << 30)
+#define NAMED_ROOM (UINT64_C(16) << 20)
 
 _Static_assert(offsetof(struct prk_dict_body, shape) == 64 && offsetof(struct prk_dict_body, heap) == 128,
 	       "what readers need has a line of its own");
@@ -37,18 +39,35 @@ static struct prusik_dict view_of(struct prusik_arena *arena, struct prk_dict_bo
 	};
 }
 
-static int make_handle(struct prusik_arena *arena, struct prk_dict_body *body, struct prusik_dict **ret_dict)
+static int make_handle(struct prusik_arena *arena, struct prk_dict_body *body, bool own_arena,
+		       struct prusik_dict **ret_dict)
 {
 	struct prusik_dict *d = prk_sys_calloc(sizeof *d);
 
-	if (!d)
-		return -ENOMEM;
-	*d = view_of(arena, body);
-	*ret_dict = d;
-	return 0;
+	if (d) {
+		*d = view_of(arena, body);
+		d->own_arena = own_arena;
+		*ret_dict = d;
+	} else if (own_arena) {
+		prusik_arena_close(arena);
+	}
+	return d ? 0 : -ENOMEM;
 }
 
-/* ---- destroying ---- */
+/* ---- making and destroying ---- */
+
+static int set_up(struct prusik_arena *arena, void *made, const void *unused)
+{
+	const uint64_t bytes = PRK_DICT_BUCKETS_MIN * sizeof(struct prk_bucket);
+	struct prk_dict_body *body = made;
+	int r = prk_sys_random(&body->key0, 2 * sizeof body->key0);
+
+	(void)unused;
+	for (int i = 0; i < 2 && r == 0; i++)
+		r = prusik_arena_alloc(arena, bytes, &body->half[i].segment[0]);
+	body->shape = PRK_DICT_BUCKETS_MIN;
+	return r;
+}
 
 static int drop_half(struct prusik_dict *d, uint32_t half)
 {
@@ -62,8 +81,7 @@ static int drop_half(struct prusik_dict *d, uint32_t half)
 	return r < 0 ? r : prusik_arena_free(d->view.arena, first);
 }
 
-/* Nobody uses it; link is the body's. Killed inside: link's body says that it is not a dict. */
-static int destroy(struct prusik_arena *arena, struct prk_dict_body *body, uint64_t *link)
+static int drop(struct prusik_arena *arena, void *body)
 {
 	struct prusik_dict d = view_of(arena, body);
 	int r = prk_heap_lock(&d.view);
@@ -74,182 +92,114 @@ static int destroy(struct prusik_arena *arena, struct prk_dict_body *body, uint6
 	if (r == 0)
 		r = drop_half(&d, 1);
 	prk_heap_unlock(&d.view);
-	return r < 0 ? -EPROTO : prusik_arena_free(arena, link);
+	return r;
 }
 
-/* The body of a block; NULL: too short to be one. */
-static struct prk_dict_body *body_at(struct prusik_arena *arena, uint64_t offset)
+static const struct prk_sort *sort(void)
 {
-	if (prk_arena_bytes_from(arena, offset) < sizeof(struct prk_dict_body))
-		return NULL;
-	return prusik_arena_pointer(arena, offset);
+	static struct prk_sort dict = {
+		.magic = PRK_DICT_MAGIC,
+		.version = PRK_DICT_VERSION,
+		.bytes = sizeof(struct prk_dict_body),
+		.set_up = set_up,
+		.drop = drop,
+	};
+
+	dict.signature = signature();
+	return &dict;
 }
 
 int prusik_dict_destroy(struct prusik_arena *arena, uint64_t *link)
 {
-	if (!arena || !link || !prk_arena_is_link(arena, link))
-		return -EINVAL;
-	int r = prk_heap_name_lock(arena);
-	if (r < 0)
-		return r;
-	r = 0;
-	if (prk_load64_rlx(link)) {
-		struct prk_dict_body *body = body_at(arena, prk_load64_rlx(link));
-		uint64_t magic = body ? prk_load64_acq(&body->magic) : 0; /* acq [dict.magic] */
-		r = magic == PRK_DICT_MAGIC || magic == PRK_DICT_DYING ? 0 : -EPROTO;
-		if (r == 0) {
-			prk_store64_rel(&body->magic, PRK_DICT_DYING); /* rel [dict.magic] */
-			r = destroy(arena, body, link);
-		}
-	}
-	prk_arena_name_unlock(arena);
-	return r;
-}
-
-/* ---- making ---- */
-
-/* A zeroed body becomes a dict with its last store, magic. */
-static int set_up(struct prusik_arena *arena, struct prk_dict_body *body)
-{
-	const uint64_t bytes = PRK_DICT_BUCKETS_MIN * sizeof(struct prk_bucket);
-	int r = prk_sys_random(&body->key0, 2 * sizeof body->key0);
-
-	for (int i = 0; i < 2 && r == 0; i++)
-		r = prusik_arena_alloc(arena, bytes, &body->half[i].segment[0]);
-	if (r < 0)
-		return r;
-	body->version = PRK_DICT_VERSION;
-	body->signature = signature();
-	body->shape = PRK_DICT_BUCKETS_MIN;
-	prk_store64_rel(&body->magic, PRK_DICT_MAGIC); /* rel [dict.magic]: it is whole */
-	return 0;
-}
-
-/*
- * With the arena's naming lock held nobody alive is making or destroying one, so what
- * link names without being a dict was left by a dead one.
- */
-static int make_locked(struct prusik_arena *arena, uint64_t *link, struct prk_dict_body **ret_body)
-{
-	int r = 0;
-
-	if (prk_load64_rlx(link)) {
-		struct prk_dict_body *left = body_at(arena, prk_load64_rlx(link));
-		uint64_t magic = left ? prk_load64_acq(&left->magic) : PRK_DICT_MAGIC; /* acq [dict.magic] */
-		if (magic != 0 && magic != PRK_DICT_DYING)
-			return -EEXIST;
-		r = destroy(arena, left, link);
-	}
-	if (r == 0)
-		r = prusik_arena_alloc(arena, sizeof **ret_body, link);
-	if (r < 0)
-		return r;
-	*ret_body = prusik_arena_pointer(arena, prk_load64_rlx(link));
-	r = set_up(arena, *ret_body);
-	if (r < 0)
-		destroy(arena, *ret_body, link);
-	return r;
-}
-
-static int make(struct prusik_arena *arena, uint64_t *link, struct prusik_dict **ret_dict)
-{
-	struct prk_dict_body *body = NULL;
-	int r = prk_heap_name_lock(arena);
-
-	if (r < 0)
-		return r;
-	r = make_locked(arena, link, &body);
-	prk_arena_name_unlock(arena);
-	return r < 0 ? r : make_handle(arena, body, ret_dict);
-}
-
-static int make_named(struct prusik_arena *arena, const char *name, struct prusik_dict **ret_dict)
-{
-	uint64_t *link;
-	int r = prusik_arena_root(arena, name, &link);
-
-	return r < 0 ? r : make(arena, link, ret_dict);
+	return prk_made_destroy(sort(), arena, link);
 }
 
 static int make_private(uint64_t room, struct prusik_dict **ret_dict)
 {
 	struct prusik_arena *arena;
-	int r = prk_arena_private(room ? room : ROOM_DEFAULT, &arena);
+	void *body;
+	int r = prk_joined();
 
+	if (r == 0)
+		r = prk_arena_private(room ? room : ROOM_DEFAULT, &arena);
 	if (r < 0)
 		return r;
-	r = make_named(arena, "dict", ret_dict);
-	if (r < 0)
-		prusik_arena_close(arena);
-	else
-		(*ret_dict)->private_memory = 1;
+	r = prk_made_create_named(sort(), arena, "dict", sort()->bytes, NULL, &body);
+	if (r == 0)
+		return make_handle(arena, body, true, ret_dict);
+	prusik_arena_close(arena);
 	return r;
 }
 
 int prusik_dict_create(struct prusik_arena *arena, const char *name, const struct prusik_dict_options *options,
 		       struct prusik_dict **ret_dict)
 {
+	void *body;
+
 	if (!ret_dict || !arena != !name)
 		return -EINVAL;
-	int r = prk_joined();
-	if (r < 0)
-		return r;
-	return arena ? make_named(arena, name, ret_dict) : make_private(options ? options->room : 0, ret_dict);
+	if (!arena)
+		return make_private(options ? options->room : 0, ret_dict);
+	int r = prk_made_create_named(sort(), arena, name, sort()->bytes, NULL, &body);
+	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
 }
 
 int prusik_dict_create_at(struct prusik_arena *arena, uint64_t *link, const struct prusik_dict_options *options,
 			  struct prusik_dict **ret_dict)
 {
+	void *body;
+
 	(void)options;
-	if (!arena || !ret_dict || !link || !prk_arena_is_link(arena, link))
+	if (!ret_dict)
 		return -EINVAL;
-	int r = prk_joined();
-	return r < 0 ? r : make(arena, link, ret_dict);
+	int r = prk_made_create(sort(), arena, link, sort()->bytes, NULL, &body);
+	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
 }
 
 /* ---- opening ---- */
 
-static bool is_dict(const struct prk_dict_body *b)
-{
-	return prk_load64_acq(&b->magic) == PRK_DICT_MAGIC && /* acq [dict.magic] */
-	       b->version == PRK_DICT_VERSION && b->signature == signature();
-}
-
 int prusik_dict_at(struct prusik_arena *arena, uint64_t reference, struct prusik_dict **ret_dict)
 {
-	if (!arena || !ret_dict)
-		return -EINVAL;
-	struct prk_dict_body *body = reference ? body_at(arena, reference) : NULL;
-	uint64_t magic = body ? prk_load64_acq(&body->magic) : 1; /* acq [dict.magic] */
-	if (reference == 0 || magic == 0 || magic == PRK_DICT_DYING)
-		return -ENOENT; /* not made yet, or destroyed, or its maker died */
-	if (!body || !is_dict(body))
-		return -EPROTO;
-	return make_handle(arena, body, ret_dict);
+	void *body;
+	int r = ret_dict ? prk_made_at(sort(), arena, reference, &body, NULL) : -EINVAL;
+
+	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
 }
 
 int prusik_dict_open(struct prusik_arena *arena, const char *name, struct prusik_dict **ret_dict)
 {
-	uint64_t *link;
+	void *body;
+	int r = ret_dict ? prk_made_open(sort(), arena, name, &body, NULL) : -EINVAL;
 
-	if (!arena || !ret_dict)
+	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
+}
+
+int prusik_dict_open_named(const char *name, const struct prusik_dict_options *options,
+			   struct prusik_dict **ret_dict)
+{
+	struct prusik_dict_options o = { 0 };
+	struct prusik_arena *arena;
+	void *body;
+
+	if (options)
+		o = *options;
+	if (!ret_dict)
 		return -EINVAL;
-	int r = prk_arena_find_root(arena, name, &link);
-	return r < 0 ? r : prusik_dict_at(arena, prk_load64_acq(link), ret_dict);
+	int r = prk_made_join(sort(), name, "dict", o.flags, o.room ? o.room : NAMED_ROOM, sort()->bytes, NULL,
+			      &arena, &body, NULL);
+	return r < 0 ? r : make_handle(arena, body, true, ret_dict);
 }
 
 uint64_t prusik_dict_reference(const struct prusik_dict *dict)
 {
-	if (!dict || dict->private_memory)
-		return 0;
-	return prk_heap_offset(&dict->view, dict->body);
+	return dict ? prk_heap_offset(&dict->view, dict->body) : 0;
 }
 
 void prusik_dict_free(struct prusik_dict *dict)
 {
 	if (!dict)
 		return;
-	if (dict->private_memory)
+	if (dict->own_arena)
 		prusik_arena_close(dict->view.arena);
 	prk_sys_free(dict);
 }
