@@ -15,6 +15,7 @@
 #include <prusik/condition.h>
 #include <prusik/dict.h>
 #include <prusik/event.h>
+#include <prusik/list.h>
 #include <prusik/lock.h>
 #include <prusik/named.h>
 #include <prusik/once.h>
