@@ -8,9 +8,18 @@ enum {
 	CMD_NO = 1,	/* the answer is no, or two results differ */
 	CMD_USAGE = 2,	/* the command line is wrong */
 	CMD_OBJECT = 3, /* an object could not be made, opened or used */
+	CMD_TIMED_OUT = 124,
 };
 
 /* The commands, one file each: argv from the command's own name on; the exit code. */
+int prusik_cmd_barrier(int argc, char **argv);
 int prusik_cmd_demo(int argc, char **argv);
+int prusik_cmd_doctor(int argc, char **argv);
+int prusik_cmd_event(int argc, char **argv);
+int prusik_cmd_gc(int argc, char **argv);
+int prusik_cmd_lock(int argc, char **argv);
+int prusik_cmd_ls(int argc, char **argv);
+int prusik_cmd_rm(int argc, char **argv);
+int prusik_cmd_sem(int argc, char **argv);
 
 #endif

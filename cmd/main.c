@@ -27,7 +27,15 @@ static int version(int argc, char **argv)
 static int help(int argc, char **argv);
 
 static const struct command commands[] = {
+	{ "barrier", prusik_cmd_barrier, "wait until so many have come" },
 	{ "demo", prusik_cmd_demo, "count words with workers that are being killed" },
+	{ "doctor", prusik_cmd_doctor, "is all there that prusik needs" },
+	{ "event", prusik_cmd_event, "set, clear, wait for, ask a flag" },
+	{ "gc", prusik_cmd_gc, "remove what is proved dead" },
+	{ "lock", prusik_cmd_lock, "run a command while nobody else does" },
+	{ "ls", prusik_cmd_ls, "list the names of the domain" },
+	{ "rm", prusik_cmd_rm, "remove names" },
+	{ "sem", prusik_cmd_sem, "run a command while few others do; semaphores" },
 	{ "--help", help, "print this" },
 	{ "--version", version, "print the version" },
 };
@@ -39,7 +47,9 @@ static void print_help(FILE *stream)
 	fprintf(stream, "usage: prusik COMMAND [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].help);
-	fprintf(stream, "\nExit code: 0 ok, 1 no, 2 wrong usage, 3 an object could not be used.\n");
+	fprintf(stream, "\nExit code: 0 ok, 1 no, 2 wrong usage, 3 an object could not be used, 124 timed out,\n"
+			"125 failed before COMMAND ran, 126 it cannot be executed, 127 it was not found,\n"
+			"128+n signal n killed it; else COMMAND's own.\n");
 }
 
 static int help(int argc, char **argv)

@@ -38,6 +38,7 @@ struct scene_plan {
 	uint64_t size; /* for act: an argument, */
 	const char *name; /* and another */
 	int expects; /* of act; PRUSIK_RECOVERED and 0 differ */
+	bool small; /* the arena is as small as can be, and may grow to SCENE_SIZE */
 	bool loose; /* there are other states that it may end in */
 };
 

@@ -116,6 +116,29 @@ TEST(values)
 	prusik_named_close(a);
 }
 
+TEST(extra)
+{
+	const struct prusik_named_options o = { .extra = 10000 };
+	struct prusik_named *a, *b;
+	uint64_t bytes = 7;
+
+	ck_assert_int_eq(prusik_named_open("x", PRUSIK_KIND_EVENT, &o, &a), 0);
+	char *own = prusik_named_extra(a, &bytes);
+	ck_assert_uint_ge(bytes, 10000);
+	ck_assert(own[0] == 0 && own[bytes - 1] == 0);
+	memset(own, 'x', bytes);
+	ck_assert_int_eq(prusik_named_open("x", PRUSIK_KIND_EVENT, NULL, &b), 0);
+	ck_assert_int_eq(((char *)prusik_named_extra(b, NULL))[9999], 'x');
+	ck_assert_int_eq(prusik_event_is_set(prusik_named_object(b)), 0);
+	prusik_named_close(a);
+	prusik_named_close(b);
+	ck_assert_int_eq(prusik_named_open("y", PRUSIK_KIND_EVENT, NULL, &a), 0);
+	ck_assert_ptr_null(prusik_named_extra(a, &bytes));
+	ck_assert_uint_eq(bytes, 0);
+	ck_assert_ptr_null(prusik_named_extra(NULL, &bytes));
+	prusik_named_close(a);
+}
+
 TEST(misuse)
 {
 	const struct prusik_named_options bad = { .value = 5, .limit = 4 }, many = { .value = UINT32_MAX };

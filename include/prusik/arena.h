@@ -18,7 +18,7 @@
  * whoever is killed, at whatever instruction, leaks nothing and frees nothing twice.
  *
  * A named arena is a file in the domain's directory. It appears whole or not at
- * all, and stays until prusik_arena_unlink. An anonymous one lives as long as a
+ * all, and stays until prusik_arena_unlink, unless it is made to live by its attachers. An anonymous one lives as long as a
  * process has it; its memory is of the same file system.
  *
  * Each call that takes an arena may also return -EPROTO: its bytes are corrupt, and
@@ -40,9 +40,22 @@ struct prusik_arena;
 /* Longest name of an arena or of a root, in bytes without the final NUL. */
 #define PRUSIK_NAME_MAX 63
 
+/* For the flags of options, here and of every object that has a name (prusik/named.h). */
+#define PRUSIK_EXISTING 1u /* join only: -ENOENT where there is none */
+#define PRUSIK_NEW 2u /* make only: -EEXIST where there is one alive */
+#define PRUSIK_PERSISTENT 4u /* when it is made: it lives without attachers */
+
+/* Zero means default. */
+struct prusik_arena_options {
+	uint64_t size;  /* to begin with; raised to 64 KiB */
+	uint64_t limit; /* how far it may grow; default 64 GiB, or what address space there is */
+	uint32_t flags; /* PRUSIK_PERSISTENT, or 0 */
+};
+
 /* What prusik_arena_stats tells, in bytes. size = header + used + free. */
 struct prusik_arena_stats {
-	uint64_t size;      /* of the whole segment */
+	uint64_t size;      /* of the whole segment, now */
+	uint64_t limit;     /* what size can become */
 	uint64_t used;      /* in blocks that are linked or about to be, their headers included */
 	uint64_t free;      /* could still be allocated, in blocks of some size */
 	uint64_t largest;   /* the longest block that could be allocated now */
@@ -67,12 +80,32 @@ int prusik_arena_create(const char *name, uint64_t size,
 			struct prusik_arena **ret_arena) PRUSIK_MUST_USE;
 
 /*
+ * prusik_arena_create_with - make an arena that grows
+ *
+ * An allocation that finds no room makes the arena longer, for all who are attached, at
+ * whatever moment; nothing in it moves, and all pointers stay valid. Each of them has
+ * address space for limit bytes mapped, which costs no memory, but counts for
+ * RLIMIT_AS. -ENOSPC from an allocation means: limit reached, or memory out.
+ * A named arena without PRUSIK_PERSISTENT lives as long as somebody is attached
+ * (prusik/named.h). options NULL means all defaults.
+ *
+ * While it can grow the handle has a descriptor; in a program that closes it behind
+ * our back, allocations that find no room return -EBADF.
+ *
+ * Returns as prusik_arena_create; -ENOMEM: no address space for limit, here or, later,
+ * in who opens it; -EINVAL: also for an unknown flag.
+ */
+int prusik_arena_create_with(const char *name, const struct prusik_arena_options *options,
+			     struct prusik_arena **ret_arena) PRUSIK_MUST_USE;
+
+/*
  * prusik_arena_open - attach to a named arena
  *
  * Returns 0 with *ret_arena set, or
  *   -ENOENT  no such name
  *   -EPROTO  not an arena, truncated, of another domain, or of another layout or
  *            version than this library's
+ *   -EPROTOTYPE  an object of another kind has the name
  *   -EPERM   the file belongs to another user
  *   -EINVAL, -ENAMETOOLONG, -EMFILE, -ENFILE, -ENOMEM, -EACCES
  */
@@ -107,7 +140,7 @@ int prusik_arena_root(struct prusik_arena *arena, const char *name,
  * keeps others away from *link meanwhile.
  *
  * Returns 0, or
- *   -ENOSPC  no room left
+ *   -ENOSPC  no room left, and it cannot grow
  *   -EINVAL  size 0, link not in the arena or misaligned (8 bytes)
  *   -EEXIST  *link is not 0
  * A block takes 32 bytes more than its size, rounded up to a multiple of 64.

@@ -38,11 +38,6 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* For the flags of prusik_named_options, and of every _open_named. */
-#define PRUSIK_EXISTING 1u /* join only: -ENOENT where there is none */
-#define PRUSIK_NEW 2u /* make only: -EEXIST where there is one alive */
-#define PRUSIK_PERSISTENT 4u /* when it is made: it lives without attachers */
-
 /* What a name can stand for here, and what prusik_named_object points to. */
 enum prusik_kind {
 	PRUSIK_KIND_LOCK, /* struct prusik_lock */
@@ -62,11 +57,12 @@ struct prusik_named_condition {
 	struct prusik_condition condition;
 };
 
-/* Zero means default. value and limit count when the object is made. */
+/* Zero means default. All but flags count when the object is made. */
 struct prusik_named_options {
-	uint32_t flags;
+	uint32_t flags; /* PRUSIK_EXISTING, NEW, PERSISTENT: prusik/arena.h */
 	uint32_t value; /* default 0; 1 for permits and barriers */
 	uint32_t limit; /* of a semaphore; default: none */
+	uint32_t extra; /* bytes of the user's own beside the object; default: none */
 };
 
 /* The handle: this process's view. May be used by all its threads, and by children. */
@@ -96,6 +92,12 @@ int prusik_named_open(const char *name, enum prusik_kind kind, const struct prus
 
 /* The object; valid until the handle is closed. NULL for NULL. */
 void *prusik_named_object(const struct prusik_named *handle);
+
+/*
+ * The user's own bytes beside the object, which begin as zeros; NULL: it was made
+ * without. *ret_bytes, unless NULL: how many.
+ */
+void *prusik_named_extra(const struct prusik_named *handle, uint64_t *ret_bytes);
 
 /*
  * prusik_named_close - detach

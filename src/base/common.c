@@ -79,6 +79,7 @@ const char *prusik_strerror(int result)
 		{ -EPROTO, "not a prusik object, or of another version or layout" },
 		{ -EPROTOTYPE, "an object of another kind has that name" },
 		{ -EBUSY, "in use" },
+		{ -EBADF, "the program has closed a descriptor that is not its own" },
 		{ -ESTALE, "lease lost" },
 		{ -EEXIST, "name is taken" },
 		{ -ENOENT, "no such name" },

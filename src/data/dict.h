@@ -264,7 +264,7 @@ static inline struct prk_entry *prk_entry_at(const struct prk_heap_view *v, uint
 	uint64_t l = prk_peek64(&entry->lengths);
 	*ret_lengths = l;
 	uint64_t bytes = prk_entry_bytes(prk_entry_key_length(l), prk_entry_value_length(l));
-	return bytes <= v->arena->end - offset ? entry : NULL;
+	return prk_arena_within(v->arena, offset, bytes) ? entry : NULL;
 }
 
 /* ---- dict_look.c ---- */

@@ -293,7 +293,7 @@ static bool valid_locked(struct prusik_dict *d, struct prk_dict_tally *tally)
 			return false;
 	for (; next; objects++) {
 		const struct prk_bucket *b = prk_heap_at(&d->view, next, sizeof *b);
-		if (!b || objects > d->view.arena->size)
+		if (!b || objects > d->view.arena->known)
 			return false;
 		next = b->next;
 	}

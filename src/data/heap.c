@@ -64,10 +64,11 @@ static struct prk_page *page_at(const struct prk_heap_view *v, uint64_t offset)
 
 	if (!page || offset % PRK_GRANULE != 0)
 		return NULL;
-	uint64_t size = prk_load64_rlx(&page->size), room = v->arena->end - offset - sizeof *page;
+	uint64_t size = prk_load64_rlx(&page->size);
 	uint32_t count = prk_load32_rlx(&page->count);
 	bool sound = count > 0 && count <= PRK_PAGE_OBJECTS && size > 0 && size % PRK_HEAP_GRANULE == 0 &&
-		     size <= room / count && (prk_load64_rlx(&page->free) & ~all_free(count)) == 0 &&
+		     size <= PRK_ARENA_MAX && prk_arena_within(v->arena, offset, sizeof *page + size * count) &&
+		     (prk_load64_rlx(&page->free) & ~all_free(count)) == 0 &&
 		     (count == 1 || is_shared(size));
 	return sound ? page : NULL;
 }
@@ -183,7 +184,7 @@ static int find_in_full(struct prk_heap_view *v, struct prk_shelf *shelf, uint32
 {
 	uint64_t offset = prk_load64_rlx(&shelf->full);
 
-	for (uint64_t looks = v->arena->size / PRK_GRANULE; offset && looks > 0; looks--) {
+	for (uint64_t looks = prk_load64_rlx(&v->arena->known) / PRK_GRANULE; offset && looks > 0; looks--) {
 		struct prk_page *page = page_at(v, offset);
 		if (!page)
 			return -EPROTO;
@@ -290,7 +291,7 @@ static bool roll_back(struct prk_heap_view *v)
 {
 	char *low = (char *)v->arena->shm;
 
-	return prk_undo_rollback(&v->heap->undo, low + PRK_ARENA_FIRST, low + v->arena->end);
+	return prk_undo_rollback(&v->heap->undo, low + PRK_ARENA_FIRST, low + prk_load64_rlx(&v->arena->known));
 }
 
 int prk_heap_undo(struct prk_heap_view *v, int result)
@@ -412,7 +413,7 @@ static bool count_list(const struct prk_heap_view *v, uint64_t offset, uint32_t 
 {
 	uint64_t prev = 0;
 
-	for (uint64_t looks = v->arena->size / PRK_GRANULE; offset; looks--) {
+	for (uint64_t looks = prk_load64_rlx(&v->arena->known) / PRK_GRANULE; offset; looks--) {
 		const struct prk_page *page = page_at(v, offset);
 		if (looks == 0 || !page || page->prev != prev || page->full != full ||
 		    (!full && (page->free == 0 || page->size != class_bytes(class))))

@@ -113,9 +113,7 @@ struct prk_heap_view {
 /* That many bytes at offset; NULL where they do not all lie among the arena's blocks. */
 static inline void *prk_heap_at(const struct prk_heap_view *v, uint64_t offset, uint64_t bytes)
 {
-	uint64_t end = v->arena->end;
-
-	if (offset < PRK_ARENA_FIRST || offset >= end || bytes > end - offset)
+	if (offset < PRK_ARENA_FIRST || !prk_arena_within(v->arena, offset, bytes))
 		return NULL;
 	return (char *)v->arena->shm + offset;
 }

@@ -25,8 +25,9 @@ struct prk_list_item *prk_list_item(const struct prusik_list *l, uint64_t offset
 	if (!item || offset % PRK_HEAP_GRANULE)
 		return NULL;
 	*ret_length = prk_peek64(&item->length);
-	uint64_t room = l->view.arena->end - offset - sizeof *item;
-	return *ret_length <= room ? item : NULL;
+	if (*ret_length > PRK_ARENA_MAX || !prk_arena_within(l->view.arena, offset, sizeof *item + *ret_length))
+		return NULL;
+	return item;
 }
 
 /* Which place of the node has that number below it; *number is counted from that place on. */

@@ -31,8 +31,11 @@
 /* How many blocks of its own class a request looks at first. */
 #define LOOKS 8u
 
-/* Words that the longest step changes: freeing a claimed block between two free ones. */
-#define STEP_WORDS 17u
+/*
+ * Words that the longest steps change: freeing a claimed block between two free ones;
+ * growing (8), taking, linking.
+ */
+#define STEP_WORDS 20u
 _Static_assert(STEP_WORDS + PRK_ARENA_SPARE <= PRK_UNDO_MAX, "a step fits the undo log");
 
 static void word_set(struct prusik_arena *arena, uint64_t *word, uint64_t value)
@@ -83,8 +86,7 @@ static void mark_class(struct prusik_arena *arena, uint32_t class, bool some)
 /* ---- free lists ---- */
 
 /* 2 words at most: one towards prev, and next's prev or the map's. */
-static int list_remove(struct prusik_arena *arena, struct prk_block *block, uint64_t offset,
-		       uint64_t size)
+int prk_block_remove(struct prusik_arena *arena, struct prk_block *block, uint64_t offset, uint64_t size)
 {
 	uint64_t next = prk_load64_rlx(&block->next), prev = prk_load64_rlx(&block->prev), unused;
 	uint32_t class = prk_class_of(size);
@@ -105,8 +107,7 @@ static int list_remove(struct prusik_arena *arena, struct prk_block *block, uint
 }
 
 /* 4 words at most. */
-static int list_push(struct prusik_arena *arena, struct prk_block *block, uint64_t offset,
-		     uint64_t size)
+int prk_block_push(struct prusik_arena *arena, struct prk_block *block, uint64_t offset, uint64_t size)
 {
 	uint32_t class = prk_class_of(size);
 	uint64_t *head = &arena->shm->head[class], first = prk_load64_rlx(head), unused;
@@ -214,13 +215,12 @@ static void raise_fresh(struct prusik_arena *arena, uint64_t offset)
 	prk_barrier();
 }
 
-/* The block that begins there, unless the arena ends there, now follows before. */
+/* The block that begins there, or the end of the arena, now follows before. */
 static void set_before(struct prusik_arena *arena, uint64_t offset, uint64_t before)
 {
 	struct prk_block *block = prk_block_at(arena, offset);
 
-	if (block)
-		word_set(arena, &block->before, before);
+	word_set(arena, block ? &block->before : &arena->shm->last, before);
 }
 
 /* A free block of rest bytes begins at offset, cut off from before. 5 words at most. */
@@ -232,7 +232,7 @@ static int block_split(struct prusik_arena *arena, uint64_t before, uint64_t off
 	prk_store64_rlx(&block->word, rest | PRK_BLOCK_FREE);
 	prk_store64_rlx(&block->before, before);
 	set_before(arena, offset + rest, offset);
-	return list_push(arena, block, offset, rest);
+	return prk_block_push(arena, block, offset, rest);
 }
 
 /* bytes and count are added to what is in use; both may be "negative". */
@@ -250,7 +250,7 @@ static int block_take(struct prusik_arena *arena, uint64_t offset, uint64_t need
 {
 	uint64_t size;
 	struct prk_block *block = prk_block_get(arena, offset, PRK_BLOCK_FREE, &size);
-	int r = block && size >= need ? list_remove(arena, block, offset, size) : -EPROTO;
+	int r = block && size >= need ? prk_block_remove(arena, block, offset, size) : -EPROTO;
 
 	if (r < 0)
 		return r;
@@ -264,14 +264,16 @@ static int block_take(struct prusik_arena *arena, uint64_t offset, uint64_t need
 	return 0;
 }
 
-/* The block's size for a payload of that size; 0 = longer than the arena. */
+/* The block's size for a payload of that size; 0 = longer than the arena can be. */
 static uint64_t block_needed(const struct prusik_arena *arena, uint64_t size)
 {
-	if (size > arena->end - PRK_ARENA_FIRST)
+	uint64_t room = arena->limit - PRK_ARENA_FIRST;
+
+	if (size > room)
 		return 0;
 	uint64_t need = size + sizeof(struct prk_block) + PRK_GRANULE - 1;
 	need -= need % PRK_GRANULE;
-	return need <= arena->end - PRK_ARENA_FIRST ? need : 0;
+	return need <= room ? need : 0;
 }
 
 /* What prusik_arena_alloc would use for that request, now. */
@@ -281,7 +283,13 @@ static int block_look(struct prusik_arena *arena, uint64_t size, const uint64_t 
 	if (prk_load64_rlx(link) != 0)
 		return -EEXIST;
 	*ret_need = block_needed(arena, size);
-	return *ret_need ? block_find(arena, *ret_need, ret_offset) : -ENOSPC;
+	if (*ret_need == 0)
+		return -ENOSPC;
+	int r = block_find(arena, *ret_need, ret_offset);
+	if (r != -ENOSPC)
+		return r;
+	r = prk_arena_grow(arena, *ret_need);
+	return r < 0 ? r : block_find(arena, *ret_need, ret_offset);
 }
 
 static int block_take_for(struct prusik_arena *arena, uint64_t offset, uint64_t need,
@@ -314,7 +322,7 @@ static int block_absorb(struct prusik_arena *arena, uint64_t offset, uint64_t *s
 
 	if (!block)
 		return 0;
-	int r = list_remove(arena, block, offset, more);
+	int r = prk_block_remove(arena, block, offset, more);
 	if (r < 0)
 		return r;
 	word_set(arena, &block->word, 0);
@@ -342,7 +350,7 @@ static int block_release(struct prusik_arena *arena, struct prk_block *block, ui
 	}
 	word_set(arena, &block->word, size | PRK_BLOCK_FREE);
 	set_before(arena, offset + size, offset);
-	return list_push(arena, block, offset, size);
+	return prk_block_push(arena, block, offset, size);
 }
 
 /*
@@ -502,9 +510,14 @@ int prusik_arena_free(struct prusik_arena *arena, uint64_t *link)
 
 uint64_t prk_arena_bytes_from(const struct prusik_arena *arena, uint64_t offset)
 {
-	uint64_t size;
+	uint64_t at = offset - sizeof(struct prk_block);
 
-	if (!prk_block_get(arena, offset - sizeof(struct prk_block), PRK_BLOCK_USED, &size))
+	if (offset < PRK_ARENA_FIRST + sizeof(struct prk_block) || (at - PRK_ARENA_FIRST) % PRK_GRANULE ||
+	    !prk_arena_within(arena, at, sizeof(struct prk_block)))
+		return 0;
+	const struct prk_block *block = (const void *)((const char *)arena->shm + at);
+	uint64_t word = prk_load64_rlx(&block->word), size = prk_block_size(word);
+	if (prk_block_state(word) != PRK_BLOCK_USED || size == 0 || !prk_arena_within(arena, at, size))
 		return 0;
 	return size - sizeof(struct prk_block);
 }
@@ -530,6 +543,7 @@ void prk_arena_fill(struct prusik_arena *arena)
 
 	block->word = size | PRK_BLOCK_FREE;
 	arena->shm->fresh = PRK_ARENA_FIRST + sizeof *block;
+	arena->shm->last = PRK_ARENA_FIRST;
 	arena->shm->head[class] = PRK_ARENA_FIRST;
 	arena->shm->map[class / 64] = UINT64_C(1) << class % 64;
 }

@@ -24,6 +24,10 @@ int prk_arena_longest(struct prusik_arena *arena, uint64_t *ret_size);
 /* The one free block of a fresh arena. Nobody else sees the arena yet. */
 void prk_arena_fill(struct prusik_arena *arena);
 
+/* Into and out of the list of its class: 4 and 2 words of the undo log at most. 0 or -EPROTO. */
+int prk_block_push(struct prusik_arena *arena, struct prk_block *block, uint64_t offset, uint64_t size);
+int prk_block_remove(struct prusik_arena *arena, struct prk_block *block, uint64_t offset, uint64_t size);
+
 /* The class that a block of this size belongs to. */
 uint32_t prk_class_of(uint64_t size);
 

@@ -13,11 +13,26 @@
 
 /* ---- the lock ---- */
 
+int prk_arena_measure(struct prusik_arena *arena)
+{
+	uint64_t size = prk_load64_rlx(&arena->shm->size);
+
+	if (size == arena->size)
+		return 0;
+	if (size < PRK_ARENA_LEAST || size % PRK_ARENA_PAGE || !prk_arena_within(arena, 0, size))
+		return -EPROTO;
+	arena->size = size;
+	arena->end = prk_arena_end(size);
+	return 0;
+}
+
 static bool arena_roll_back(struct prusik_arena *arena)
 {
 	struct prk_arena_shm *shm = arena->shm;
+	uint64_t known = prk_arena_learn(arena);
 
-	return prk_undo_rollback(&shm->undo, &shm->used, (char *)shm + arena->end);
+	return prk_undo_rollback(&shm->undo, &shm->size, (char *)shm + known) &&
+	       prk_arena_measure(arena) == 0;
 }
 
 /* After a death: put things right, or say for ever that it cannot be done. */
@@ -46,7 +61,9 @@ int prk_arena_lock(struct prusik_arena *arena)
 		r = arena_recover(arena);
 	if (r < 0)
 		return r;
-	int state = arena_ready(arena);
+	int state = prk_arena_measure(arena);
+	if (state == 0)
+		state = arena_ready(arena);
 	if (state == 0)
 		return r;
 	arena_roll_back(arena);
@@ -83,19 +100,47 @@ int prk_arena_name(const char *name)
 
 /* ---- the public calls ---- */
 
-int prusik_arena_create(const char *name, uint64_t size, struct prusik_arena **ret_arena)
+static const struct prusik_arena_options no_options;
+
+static int create(const char *name, const struct prk_segment_plan *plan, struct prusik_arena **ret_arena)
 {
-	const struct prk_segment_plan plan = {
-		.kind = KIND,
-		.size = size < PRK_ARENA_MIN ? PRK_ARENA_MIN : size,
-		.flags = PRK_ARENA_PERSISTENT,
-	};
 	char file[PRK_SEGMENT_NAME];
 	int r = name ? prk_segment_file(name, file) : 0;
 
 	if (r < 0 || !ret_arena)
 		return r < 0 ? r : -EINVAL;
-	return prk_segment_create(name ? file : NULL, &plan, ret_arena);
+	return prk_segment_create(name ? file : NULL, plan, ret_arena);
+}
+
+static uint64_t at_least(uint64_t size, uint64_t least)
+{
+	return size < least ? least : size;
+}
+
+int prusik_arena_create(const char *name, uint64_t size, struct prusik_arena **ret_arena)
+{
+	const struct prk_segment_plan plan = {
+		.kind = KIND,
+		.size = at_least(size, PRK_ARENA_MIN),
+		.flags = PRK_ARENA_PERSISTENT,
+	};
+
+	return create(name, &plan, ret_arena);
+}
+
+int prusik_arena_create_with(const char *name, const struct prusik_arena_options *options,
+			     struct prusik_arena **ret_arena)
+{
+	const struct prusik_arena_options *o = options ? options : &no_options;
+	const struct prk_segment_plan plan = {
+		.kind = KIND,
+		.size = at_least(o->size, PRK_ARENA_MIN),
+		.limit = o->limit ? at_least(o->limit, o->size) : PRK_ARENA_LIMIT,
+		.modest = o->limit == 0,
+		.flags = o->flags & PRUSIK_PERSISTENT ? PRK_ARENA_PERSISTENT : 0,
+	};
+
+	return o->flags & ~PRUSIK_PERSISTENT ? -EINVAL : create(name, &plan, ret_arena);
 }
 
 int prusik_arena_open(const char *name, struct prusik_arena **ret_arena)
@@ -123,7 +168,7 @@ int prusik_arena_unlink(const char *name)
 
 void *prusik_arena_pointer(const struct prusik_arena *arena, uint64_t offset)
 {
-	if (!arena || offset == 0 || offset >= arena->size)
+	if (!arena || offset == 0 || !prk_arena_within(arena, offset, 1))
 		return NULL;
 	return (char *)arena->shm + offset;
 }
@@ -134,7 +179,7 @@ uint64_t prusik_arena_offset(const struct prusik_arena *arena, const void *point
 		return 0;
 	/* As numbers: wraps to something large for what lies before the arena. */
 	uint64_t offset = (uintptr_t)pointer - (uintptr_t)arena->shm;
-	return offset < arena->size ? offset : 0;
+	return prk_arena_within(arena, offset, 1) ? offset : 0;
 }
 
 /* A root's link, or 8 aligned bytes among the blocks. */
@@ -146,7 +191,7 @@ bool prk_arena_is_link(const struct prusik_arena *arena, const uint64_t *link)
 	if (offset % sizeof *link)
 		return false;
 	if (offset >= PRK_ARENA_FIRST + sizeof(struct prk_block))
-		return offset < arena->end;
+		return prk_arena_within(arena, offset, sizeof *link);
 	return in_roots < sizeof arena->shm->root &&
 	       in_roots % sizeof(struct prk_root) == offsetof(struct prk_root, link);
 }
@@ -220,6 +265,7 @@ static int stats_locked(struct prusik_arena *arena, struct prusik_arena_stats *s
 	if (r < 0 || used > room)
 		return -EPROTO;
 	stats->size = arena->size;
+	stats->limit = arena->limit;
 	stats->used = used;
 	stats->free = room - used;
 	stats->largest = longest ? longest - sizeof(struct prk_block) : 0;

@@ -25,7 +25,12 @@
 #define PRK_ARENA_LEAST (UINT64_C(16) << 10)
 #define PRK_ARENA_MAX (UINT64_C(1) << 46)
 
-/* Blocks are measured in these. */
+/* How far an arena can grow when nobody says: address space only, in each process. */
+#define PRK_ARENA_LIMIT (UINT64_C(64) << 30)
+
+/* Arenas are measured in these, */
+#define PRK_ARENA_PAGE UINT64_C(4096)
+/* and blocks in these. */
 #define PRK_GRANULE 64u
 
 /* Free blocks are kept by size, in 8 steps per power of two; 2^40 granules need fewer classes. */
@@ -110,24 +115,28 @@ struct prk_root {
 /*
  * struct prk_arena_shm - the header of an arena
  *
- * WORD     size: of the segment. broken: 1 = a dead one's undo log was nonsense.
+ * WORD     limit: size at the most; each attacher has so much address space mapped.
+ *          size: of the arena. reach: of its file, all of it set aside. broken: 1 = a dead one's undo log was nonsense.
  *          fresh: from this offset on the segment was never written to, but for
  *          zeros. used, blocks: bytes in, and number of, blocks not FREE.
- *          claims, roots: entries in use. map: bit c = class c has a free block.
+ *          claims, roots: entries in use. last: the block that ends where the arena does. map: bit c = class c has a free block.
  *          head: the first free block of each class.
  *          naming: held while an object is made and given a name, before lock.
  *          kind: what the file is a home of, "arena" or an object's noun, padded with
  *          zeros. flags: PRK_ARENA_PERSISTENT: lives without attachers (segment.h).
  *          made: when, in seconds since 1970.
  * WRITES   magic to made: fixed before the segment has a name. lock, naming: lock.c.
- *          The rest: the holder of lock, from used on through the undo log.
+ *          The rest: the holder of lock, from size on through the undo log.
  * ALWAYS   A1 header + used + sizes of the free blocks = size
  *          A2 the bit of a class is set <=> its head is not 0
  *          A3 every header ever written ends at or before fresh, and so does the
  *          payload of every block ever handed out
+ *          A4 size <= reach <= limit, and the file is at least reach long. It never
+ *          gets shorter, so who has seen a reach may touch so much for ever.
  * MAY LIE  fresh may be higher than need be: costs zeroing. It is therefore raised
  *          without the log (F1), before anything is written beyond it; put back
- *          by a rollback it would vouch for bytes that are zero no more.
+ *          by a rollback it would vouch for bytes that are zero no more. reach may be
+ *          higher than size, for the same reason: others may have seen it (F2).
  * KILLED   before the commit: all as before. A payload partly zeroed, or a header
  *          of a split that was not: lies in a free block, means nothing. After
  *          the commit: done. The next holder of lock rolls back (undo.h), then
@@ -138,7 +147,7 @@ struct prk_arena_shm {
 	uint32_t version;
 	uint32_t signature;
 	uint64_t domain;
-	uint64_t size;
+	uint64_t limit;
 	uint32_t flags;
 	uint32_t fixed_reserved;
 	char kind[PRK_KIND_MAX + 1];
@@ -149,27 +158,44 @@ struct prk_arena_shm {
 	uint32_t reserved;
 	struct prk_undo undo;
 	uint64_t fresh;
-	uint64_t used; /* the undo log may name words from here on */
+	uint64_t reach;
+	uint64_t size; /* the undo log may name words from here on */
+	uint64_t used;
 	uint64_t blocks;
 	uint64_t claims;
 	uint64_t roots;
+	uint64_t last;
 	uint64_t map[PRK_CLASSES / 64];
 	uint64_t head[PRK_CLASSES];
 	struct prk_claim claim[PRK_CLAIMS_MAX];
 	struct prk_root root[PRK_ROOTS_MAX];
-	uint64_t header_reserved[6];
+	uint64_t header_reserved[3];
 };
 
-/* The handle. Fixed after opening. */
+/*
+ * The handle. Fixed after opening, but for known, which any thread raises, and size and
+ * end, which are those that the arena had when this process last took its lock; who
+ * holds that may use them.
+ */
 struct prusik_arena {
 	struct prk_arena_shm *shm;
-	uint64_t size; /* as validated; the copy in the segment is not read again */
+	uint64_t limit; /* bytes mapped */
+	uint64_t known; /* bytes that may be touched */
+	uint64_t size;
 	uint64_t end; /* where the last block ends */
 	uint64_t zero_locked; /* PRK_ARENA_ZERO_LOCKED; the kill matrix makes do with less */
+	int fd; /* to let it grow by; -1: not needed */
+	uint64_t device, inode; /* of fd: the program may have closed it, and opened others */
 };
 
 /* Where the first block begins. */
 #define PRK_ARENA_FIRST ((uint64_t)sizeof(struct prk_arena_shm))
+
+/* Where the last block of an arena of that size ends. */
+static inline uint64_t prk_arena_end(uint64_t size)
+{
+	return PRK_ARENA_FIRST + (size - PRK_ARENA_FIRST) / PRK_GRANULE * PRK_GRANULE;
+}
 
 /*
  * A change to the arena, as one step:
@@ -229,6 +255,30 @@ static inline uint64_t prk_arena_overhead(const struct prusik_arena *arena)
 {
 	return PRK_ARENA_FIRST + (arena->size - arena->end);
 }
+
+/* Look whether the file has grown: how much may be touched. */
+uint64_t prk_arena_learn(const struct prusik_arena *arena);
+
+/* May that many bytes from offset on be touched? */
+static inline bool prk_arena_within(const struct prusik_arena *arena, uint64_t offset, uint64_t bytes)
+{
+	uint64_t known = prk_load64_rlx(&arena->known);
+
+	if (__builtin_expect(offset >= known || bytes > known - offset, 0)) {
+		known = prk_arena_learn(arena);
+		return offset < known && bytes <= known - offset;
+	}
+	return true;
+}
+
+/* Take size and end from the segment: 0, or -EPROTO. The lock is held. */
+int prk_arena_measure(struct prusik_arena *arena);
+
+/*
+ * Let the arena grow so that a block of need bytes can be had. Through the undo log.
+ * 0; -ENOSPC: at its limit, or no memory; -EBADF: the program has closed fd; -EPROTO.
+ */
+int prk_arena_grow(struct prusik_arena *arena, uint64_t need);
 
 /* Is every ALWAYS above so? Takes the lock. Any bytes will do: it neither crashes nor loops. */
 bool prk_arena_valid(struct prusik_arena *arena);

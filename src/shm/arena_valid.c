@@ -49,6 +49,8 @@ static bool blocks_valid(struct prusik_arena *arena, struct prk_tally *tally)
 		before = offset;
 		offset += size;
 	}
+	if (prk_load64_rlx(&arena->shm->last) != before)
+		return false;
 	uint64_t fresh = prk_load64_rlx(&arena->shm->fresh);
 	return fresh % sizeof(uint64_t) == 0 && fresh >= before + sizeof(struct prk_block);
 }

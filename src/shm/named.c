@@ -15,7 +15,11 @@
 struct prusik_named {
 	struct prusik_arena *arena;
 	void *object;
+	void *extra;
+	uint64_t extra_bytes;
 };
+
+#define EXTRA_ROOT "extra"
 
 /* Of the arena, beside the object. */
 #define ROOM (PRK_ARENA_FIRST + 256)
@@ -96,13 +100,23 @@ struct wish {
 	uint64_t bytes;
 };
 
+static int make_extra(struct prusik_arena *arena, uint32_t bytes)
+{
+	uint64_t *link;
+	int r = prusik_arena_root(arena, EXTRA_ROOT, &link);
+
+	return r < 0 ? r : prusik_arena_alloc(arena, bytes, link);
+}
+
 static int make_object(struct prusik_arena *arena, void *context)
 {
 	const struct wish *wish = context;
 	void *object;
 	int r = prk_named_make(arena, wish->bytes, &object);
 
-	return r == 0 && wish->kind->make ? wish->kind->make(object, &wish->options) : r;
+	if (r == 0 && wish->kind->make)
+		r = wish->kind->make(object, &wish->options);
+	return r == 0 && wish->options.extra ? make_extra(arena, wish->options.extra) : r;
 }
 
 static int settle(enum prusik_kind kind, const struct prusik_named_options *options, struct wish *wish)
@@ -130,14 +144,31 @@ static int find_object(const struct kind *kind, struct prusik_named *handle)
 	return bytes ? prk_named_find(handle->arena, bytes, &handle->object) : -EPROTO;
 }
 
+static int find_extra(struct prusik_named *handle)
+{
+	uint64_t *link;
+	int r = prk_arena_find_root(handle->arena, EXTRA_ROOT, &link);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	uint64_t offset = prk_load64_rlx(link);
+	handle->extra_bytes = prk_arena_bytes_from(handle->arena, offset);
+	if (handle->extra_bytes == 0)
+		return -EPROTO;
+	handle->extra = prusik_arena_pointer(handle->arena, offset);
+	return 0;
+}
+
 static int open_object(const char *name, struct wish *wish, struct prusik_named *handle)
 {
-	int r = prk_named_open(name, wish->kind->noun, wish->options.flags, ROOM + wish->bytes,
-			       make_object, wish, &handle->arena);
+	int r = prk_named_open_within(name, wish->kind->noun, wish->options.flags, ROOM + wish->bytes + wish->options.extra, 1,
+				      make_object, wish, &handle->arena);
 
 	if (r < 0)
 		return r;
 	r = find_object(wish->kind, handle);
+	if (r >= 0)
+		r = find_extra(handle);
 	if (r < 0)
 		prusik_arena_close(handle->arena);
 	return r;
@@ -165,6 +196,13 @@ int prusik_named_open(const char *name, enum prusik_kind kind, const struct prus
 void *prusik_named_object(const struct prusik_named *handle)
 {
 	return handle ? handle->object : NULL;
+}
+
+void *prusik_named_extra(const struct prusik_named *handle, uint64_t *ret_bytes)
+{
+	if (ret_bytes)
+		*ret_bytes = handle ? handle->extra_bytes : 0;
+	return handle ? handle->extra : NULL;
 }
 
 void prusik_named_close(struct prusik_named *handle)

@@ -16,12 +16,19 @@
 /*
  * Join the object of that name, or make it. kind: the noun, at most PRK_KIND_MAX
  * bytes. flags: PRUSIK_EXISTING, NEW, PERSISTENT. size: of the arena, at least.
+ * limit: how far it may grow; 0: as far as there is address space, up to
+ * PRK_ARENA_LIMIT; not above size: not at all, which saves a descriptor.
  * make() runs on a fresh arena that nobody else sees: below 0 nothing is made, and
  * that is returned. It may run and its arena be discarded, when another was faster.
  *
  * 0 with *ret_arena set, to be closed by prusik_arena_close; else as prusik_named_open,
  * or what make returned.
  */
+int prk_named_open_within(const char *name, const char *kind, uint32_t flags, uint64_t size, uint64_t limit,
+			  int (*make)(struct prusik_arena *arena, void *context), void *context,
+			  struct prusik_arena **ret_arena);
+
+/* The same with limit 0. */
 int prk_named_open(const char *name, const char *kind, uint32_t flags, uint64_t size,
 		   int (*make)(struct prusik_arena *arena, void *context), void *context,
 		   struct prusik_arena **ret_arena);

@@ -34,13 +34,15 @@ static int join_or_make(const char *file, uint32_t flags, const struct prk_segme
 	return r;
 }
 
-int prk_named_open(const char *name, const char *kind, uint32_t flags, uint64_t size,
-		   int (*make)(struct prusik_arena *arena, void *context), void *context,
-		   struct prusik_arena **ret_arena)
+int prk_named_open_within(const char *name, const char *kind, uint32_t flags, uint64_t size, uint64_t limit,
+			  int (*make)(struct prusik_arena *arena, void *context), void *context,
+			  struct prusik_arena **ret_arena)
 {
 	const struct prk_segment_plan plan = {
 		.kind = kind,
 		.size = size,
+		.limit = limit ? limit : PRK_ARENA_LIMIT,
+		.modest = limit == 0,
 		.flags = flags & PRUSIK_PERSISTENT ? PRK_ARENA_PERSISTENT : 0,
 		.make = make,
 		.context = context,
@@ -53,6 +55,13 @@ int prk_named_open(const char *name, const char *kind, uint32_t flags, uint64_t 
 	if ((flags & ~FLAGS) || (flags & (PRUSIK_EXISTING | PRUSIK_NEW)) == (PRUSIK_EXISTING | PRUSIK_NEW))
 		return -EINVAL;
 	return join_or_make(file, flags, &plan, ret_arena);
+}
+
+int prk_named_open(const char *name, const char *kind, uint32_t flags, uint64_t size,
+		   int (*make)(struct prusik_arena *arena, void *context), void *context,
+		   struct prusik_arena **ret_arena)
+{
+	return prk_named_open_within(name, kind, flags, size, 0, make, context, ret_arena);
 }
 
 int prk_named_make(struct prusik_arena *arena, uint64_t size, void **ret_object)

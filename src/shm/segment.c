@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define SUFFIX PRK_SEGMENT_SUFFIX
-#define SEGMENT_PAGE UINT64_C(4096)
+#define SEGMENT_PAGE PRK_ARENA_PAGE
 
 _Static_assert(sizeof(struct prk_block) == 32 && sizeof(struct prk_claim) == 16 &&
 		       sizeof(struct prk_root) == 72,
@@ -40,6 +40,8 @@ static uint32_t segment_signature(void)
 		offsetof(struct prk_arena_shm, broken),
 		offsetof(struct prk_arena_shm, undo),
 		offsetof(struct prk_arena_shm, fresh),
+		offsetof(struct prk_arena_shm, size),
+		offsetof(struct prk_arena_shm, last),
 		offsetof(struct prk_arena_shm, used),
 		offsetof(struct prk_arena_shm, claims),
 		offsetof(struct prk_arena_shm, map),
@@ -78,28 +80,41 @@ int prk_segment_file(const char *name, char file[PRK_SEGMENT_NAME])
 
 static uint64_t rounded(uint64_t size)
 {
-	return size < PRK_ARENA_LEAST ? PRK_ARENA_LEAST : (size + SEGMENT_PAGE - 1) & ~(SEGMENT_PAGE - 1);
+	return size > PRK_ARENA_MAX ? PRK_ARENA_MAX : size < PRK_ARENA_LEAST ? PRK_ARENA_LEAST : (size + SEGMENT_PAGE - 1) & ~(SEGMENT_PAGE - 1);
 }
 
-static void set_segment(struct prusik_arena *arena, void *shm, uint64_t size)
-{
-	arena->shm = shm;
-	arena->size = size;
-	arena->end = PRK_ARENA_FIRST + (size - PRK_ARENA_FIRST) / PRK_GRANULE * PRK_GRANULE;
-	arena->zero_locked = PRK_ARENA_ZERO_LOCKED;
-}
-
-static int map_segment(int fd, uint64_t size, struct prusik_arena *arena)
+/* size bytes are there, limit bytes of addresses are wanted. */
+static int map_segment(int fd, uint64_t size, uint64_t limit, struct prusik_arena *arena)
 {
 	void *shm;
-	int r = prk_sys_mmap(&shm, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int r = prk_sys_mmap(&shm, limit, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (r == 0)
-		set_segment(arena, shm, size);
+	if (r < 0)
+		return r;
+	arena->shm = shm;
+	arena->limit = limit;
+	arena->known = size;
+	arena->size = 0; /* not measured yet: size and reach may differ */
+	arena->zero_locked = PRK_ARENA_ZERO_LOCKED;
+	arena->fd = -1;
+	return 0;
+}
+
+/* Keep the descriptor, if the arena can grow. */
+static int keep(int fd, struct prusik_arena *arena)
+{
+	struct stat st;
+
+	if (arena->limit == arena->known)
+		return 0;
+	int r = prk_sys_fstat(fd, &st);
+	arena->device = st.st_dev;
+	arena->inode = st.st_ino;
+	arena->fd = fd;
 	return r;
 }
 
-static void write_header(struct prusik_arena *arena, const struct prk_segment_plan *plan)
+static void write_header(struct prusik_arena *arena, uint64_t size, const struct prk_segment_plan *plan)
 {
 	struct prk_arena_shm *shm = arena->shm;
 
@@ -107,7 +122,11 @@ static void write_header(struct prusik_arena *arena, const struct prk_segment_pl
 	shm->version = PRK_ARENA_VERSION;
 	shm->signature = segment_signature();
 	shm->domain = prk_domain();
-	shm->size = arena->size;
+	shm->limit = arena->limit;
+	shm->reach = size;
+	shm->size = size;
+	arena->size = size;
+	arena->end = prk_arena_end(size);
 	shm->flags = plan->flags;
 	memcpy(shm->kind, plan->kind, strlen(plan->kind));
 	shm->made = time(NULL);
@@ -134,7 +153,7 @@ static int fill_segment(int fd, int dir, const char *file, const struct prk_segm
 {
 	int r = 0;
 
-	write_header(arena, plan);
+	write_header(arena, arena->known, plan);
 	if (plan->make)
 		r = plan->make(arena, plan->context);
 	if (r >= 0 && file)
@@ -142,6 +161,19 @@ static int fill_segment(int fd, int dir, const char *file, const struct prk_segm
 	if (r >= 0 && file)
 		r = prk_sys_link_fd(fd, dir, file);
 	return r < 0 ? r : 0;
+}
+
+/* The limit, or half of it, and so on, as there is address space. */
+static int map_new(int fd, uint64_t size, const struct prk_segment_plan *plan, struct prusik_arena *arena)
+{
+	uint64_t limit = plan->limit > size ? rounded(plan->limit) : size;
+	int r = map_segment(fd, size, limit, arena);
+
+	while (r == -ENOMEM && plan->modest && limit > size) {
+		limit = limit / 2 > size ? rounded(limit / 2) : size;
+		r = map_segment(fd, size, limit, arena);
+	}
+	return r;
 }
 
 static int create_in(int dir, const char *file, const struct prk_segment_plan *plan,
@@ -152,31 +184,39 @@ static int create_in(int dir, const char *file, const struct prk_segment_plan *p
 
 	if (fd < 0)
 		return fd;
-	int r = map_segment(fd, size, arena);
+	int r = map_new(fd, size, plan, arena);
 	if (r == 0) {
-		r = fill_segment(fd, dir, file, plan, arena);
+		r = keep(fd, arena);
+		if (r == 0)
+			r = fill_segment(fd, dir, file, plan, arena);
 		if (r < 0)
-			prk_sys_munmap(arena->shm, size);
+			prk_sys_munmap(arena->shm, arena->limit);
 	}
-	prk_sys_close(fd);
+	if (r < 0 || arena->fd < 0)
+		prk_sys_close(fd);
 	return r;
 }
 
 /* ---- finding ---- */
 
-static bool header_is_ours(const struct prk_arena_shm *head, uint64_t size)
+static bool header_is_ours(const struct prk_arena_shm *head)
 {
 	return head->magic == PRK_ARENA_MAGIC && head->version == PRK_ARENA_VERSION &&
-	       head->signature == segment_signature() && head->size == size && (head->flags & ~PRK_ARENA_PERSISTENT) == 0 &&
+	       head->signature == segment_signature() && (head->flags & ~PRK_ARENA_PERSISTENT) == 0 &&
 	       head->fixed_reserved == 0 && head->kind[0] != 0 && head->kind[PRK_KIND_MAX] == 0;
+}
+
+/* A4, and what else the lengths must be. */
+static bool lengths_fit(const struct prk_arena_shm *head, uint64_t file)
+{
+	return head->size >= PRK_ARENA_LEAST && head->size <= head->reach && head->reach <= file &&
+	       file <= head->limit && head->limit <= PRK_ARENA_MAX &&
+	       ((head->size | head->reach | head->limit | file) % SEGMENT_PAGE) == 0;
 }
 
 static int check_stat(const struct stat *st)
 {
-	uint64_t size = (uint64_t)st->st_size;
-
-	if (!S_ISREG(st->st_mode) || size < PRK_ARENA_LEAST || size > PRK_ARENA_MAX ||
-	    size % SEGMENT_PAGE)
+	if (!S_ISREG(st->st_mode) || st->st_size < (off_t)PRK_ARENA_LEAST)
 		return -EPROTO;
 	return st->st_uid == geteuid() ? 0 : -EPERM;
 }
@@ -196,7 +236,12 @@ static int check_file(int fd, struct prk_arena_shm *ret_head, struct stat *ret_s
 	ssize_t n = prk_sys_pread(fd, ret_head, sizeof *ret_head, 0);
 	if (n < 0)
 		return (int)n;
-	if (n != sizeof *ret_head || !header_is_ours(ret_head, (uint64_t)ret_stat->st_size))
+	/* Once more, after reach was read: it may have grown since, the file first. */
+	r = prk_sys_fstat(fd, ret_stat);
+	if (r < 0)
+		return r;
+	if (n != sizeof *ret_head || !header_is_ours(ret_head) ||
+	    !lengths_fit(ret_head, (uint64_t)ret_stat->st_size))
 		return -EPROTO;
 	return ret_head->domain == prk_domain() ? 0 : -ESTALE;
 }
@@ -223,6 +268,16 @@ static int open_file(int dir, const char *file)
 }
 
 /* ---- dying ---- */
+
+uint64_t prk_segment_bytes(const struct prusik_arena *arena)
+{
+	struct stat st;
+
+	if (arena->fd < 0 || prk_sys_fstat(arena->fd, &st) < 0 || st.st_dev != arena->device ||
+	    st.st_ino != arena->inode)
+		return 0;
+	return (uint64_t)st.st_size;
+}
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
@@ -304,7 +359,14 @@ static int attach_file(int dir, const char *file, int fd, const char *kind, stru
 		r = -EPROTOTYPE;
 	if (r == 0)
 		r = fill_holes(fd);
-	return r < 0 ? r : map_segment(fd, head.size, arena);
+	if (r == 0)
+		r = map_segment(fd, head.reach, head.limit, arena);
+	if (r < 0)
+		return r;
+	r = keep(fd, arena);
+	if (r < 0)
+		prk_sys_munmap(arena->shm, arena->limit);
+	return r;
 }
 
 static int open_in(int dir, const char *file, const char *kind, struct prusik_arena *arena)
@@ -316,7 +378,8 @@ static int open_in(int dir, const char *file, const char *kind, struct prusik_ar
 		if (fd < 0)
 			return fd;
 		r = attach_file(dir, file, fd, kind, arena);
-		prk_sys_close(fd);
+		if (r < 0 || arena->fd < 0)
+			prk_sys_close(fd);
 	} while (r == -EAGAIN);
 	return r;
 }
@@ -348,7 +411,7 @@ static int attach(int dir, const char *file, const struct prk_segment_plan *plan
 int prk_segment_create(const char *file, const struct prk_segment_plan *plan,
 		       struct prusik_arena **ret_arena)
 {
-	if (plan->size > PRK_ARENA_MAX)
+	if (plan->size > PRK_ARENA_MAX || plan->limit > PRK_ARENA_MAX)
 		return -ENOSPC;
 	int dir = prk_segment_directory();
 	if (dir < 0)
@@ -438,7 +501,9 @@ void prk_segment_close(struct prusik_arena *arena)
 {
 	if (!arena)
 		return;
-	prk_sys_munmap(arena->shm, arena->size);
+	if (arena->fd >= 0 && prk_segment_bytes(arena) > 0)
+		prk_sys_close(arena->fd);
+	prk_sys_munmap(arena->shm, arena->limit);
 	prk_sys_free(arena);
 }
 
@@ -474,8 +539,9 @@ int prk_arena_private(uint64_t size, struct prusik_arena **ret_arena)
 		prk_sys_free(arena);
 		return r;
 	}
-	set_segment(arena, shm, bytes);
-	write_header(arena, &plan);
+	*arena = (struct prusik_arena){ .shm = shm, .limit = bytes, .known = bytes, .fd = -1,
+					.zero_locked = PRK_ARENA_ZERO_LOCKED };
+	write_header(arena, bytes, &plan);
 	*ret_arena = arena;
 	return 0;
 }

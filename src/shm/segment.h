@@ -38,6 +38,8 @@
 struct prk_segment_plan {
 	const char *kind; /* at most PRK_KIND_MAX bytes */
 	uint64_t size; /* at least; PRK_ARENA_LEAST at the least */
+	uint64_t limit; /* how far it may grow; 0: not at all */
+	bool modest; /* with little address space less will do for limit */
 	uint32_t flags;
 	int (*make)(struct prusik_arena *arena, void *context); /* before it has its name; or NULL */
 	void *context;
@@ -74,6 +76,9 @@ int prk_segment_look(int dir, const char *file, struct prk_arena_shm *ret_head, 
 
 /* The domain's directory, for the caller to close; the life table is open, too. */
 int prk_segment_directory(void);
+
+/* How long the arena's file is; 0: that is not known, since its descriptor is not there. */
+uint64_t prk_segment_bytes(const struct prusik_arena *arena);
 
 /* Detach. */
 void prk_segment_close(struct prusik_arena *arena);

@@ -29,7 +29,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 
-#define PRK_UNDO_MAX 24u
+#define PRK_UNDO_MAX 32u
 
 struct prk_undo {
 	uint32_t count;

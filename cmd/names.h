@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CMD_NAMES_H
+#define CMD_NAMES_H
+
+#include <prusik/named.h>
+#include <stddef.h>
+
+/* Names of the domain, sorted. */
+struct cmd_names {
+	struct prusik_named_info *info;
+	size_t count, room;
+	const char *glob; /* those that match; NULL: all */
+};
+
+/* 0, or CMD_OBJECT, and said why. To be freed: names->info. */
+int cmd_names_read(struct cmd_names *names);
+
+/* Proved by nobody being attached; gc would remove it. */
+int cmd_names_dead(const struct prusik_named_info *info);
+
+#endif
