@@ -4,26 +4,11 @@
 #include "cmd.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <prusik/common.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-void bytes_complain(const struct bytes_options *options, const char *format, ...)
-{
-	va_list args;
-
-	if (options->quiet)
-		return;
-	fprintf(stderr, "%s: ", options->command);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
 
 int bytes_code(const struct bytes_options *options, const char *name, int64_t result)
 {
@@ -33,10 +18,9 @@ int bytes_code(const struct bytes_options *options, const char *name, int64_t re
 	case -ESTALE:
 		return options->no_code;
 	case -ETIMEDOUT:
-		return CMD_TIMEOUT;
+		return CMD_TIMED_OUT;
 	default:
-		bytes_complain(options, "%s: %s", name, prusik_strerror((int)result));
-		return CMD_OBJECT;
+		return options->quiet ? CMD_OBJECT : cmd_object(name, (int)result);
 	}
 }
 
@@ -50,17 +34,6 @@ int bytes_number(const char *text, int64_t *ret_number)
 	long long n = strtoll(text, &end, 10);
 	*ret_number = n;
 	return *text != 0 && *end == 0 && errno == 0;
-}
-
-static int read_seconds(const char *text, int64_t *ret_deadline)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !(seconds >= 0))
-		return 0;
-	*ret_deadline = seconds > 1e9 ? PRUSIK_FOREVER : prusik_in_ns((int64_t)(seconds * 1e9));
-	return 1;
 }
 
 /* With k, M, G for powers of 1024. */
@@ -77,77 +50,97 @@ static int read_size(const char *text, uint64_t *ret_size)
 	return end != text && *text != '-' && errno == 0 && n <= UINT64_MAX >> shift && n > 0 && end[unit != NULL] == 0;
 }
 
-static int take_option(int c, struct bytes_options *o)
+static int take_option(struct bytes_options *o, int c)
 {
-	int64_t n = 0;
-	int ok = 1;
+	int64_t ns;
+	uint32_t n;
 
 	switch (c) {
 	case 'q':
 		o->quiet = 1;
-		break;
+		return 0;
 	case 'j':
 		o->json = 1;
-		break;
+		return 0;
 	case '0':
 		o->nul = 1;
-		break;
+		return 0;
 	case 'x':
 		o->only_new = 1;
-		break;
-	case 'd':
-		o->fallback = optarg;
-		break;
-	case 'n':
-		o->has_wait = 1;
-		o->deadline = PRUSIK_NOW;
-		break;
-	case 'w':
-		o->has_wait = 1;
-		ok = read_seconds(optarg, &o->deadline);
-		break;
-	case 's':
-		ok = read_size(optarg, &o->size);
-		break;
-	case 'E':
-		ok = bytes_number(optarg, &n) && n >= 0 && n < 256;
-		o->no_code = (int)n;
-		break;
-	default:
 		return 0;
+	case 'd':
+		o->fallback = o->line.value;
+		return 0;
+	case 'n':
+		o->deadline = PRUSIK_NOW;
+		return 0;
+	case 'w':
+		if (cmd_line_seconds(&o->line, &ns) < 0)
+			return -1;
+		o->deadline = prusik_in_ns(ns);
+		return 0;
+	case 'E':
+		if (cmd_line_number(&o->line, 0, 255, &n) < 0)
+			return -1;
+		o->no_code = (int)n;
+		return 0;
+	default:
+		if (read_size(o->line.value, &o->size))
+			return 0;
+		cmd_usage(&o->line, "%s: no size: %s", o->line.option, o->line.value);
+		return -1;
 	}
-	if (!ok)
-		bytes_complain(o, "bad argument of -%c: %s", c, optarg);
-	return ok;
 }
 
-int bytes_options(int argc, char **argv, struct bytes_options *ret_options, int *ret_argc, char ***ret_argv,
-		  void (*help)(void))
+int bytes_options(char **argv, struct bytes_options *ret_options, void (*help)(void))
 {
-	static const struct option names[] = {
-		{ "quiet", no_argument, NULL, 'q' },	   { "json", no_argument, NULL, 'j' },
-		{ "null", no_argument, NULL, '0' },	   { "new", no_argument, NULL, 'x' },
-		{ "default", required_argument, NULL, 'd' }, { "wait", required_argument, NULL, 'w' },
-		{ "nowait", no_argument, NULL, 'n' },	   { "size", required_argument, NULL, 's' },
-		{ "no-code", required_argument, NULL, 'E' }, { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	static const struct cmd_option options[] = {
+		{ 'q', "quiet", NULL },	      { 'j', "json", NULL },	{ '0', "null", NULL },
+		{ 'x', "new", NULL },	      { 'd', "default", "VALUE" }, { 'w', "wait", "SECONDS" },
+		{ 'n', "nowait", NULL },      { 's', "size", "BYTES" },	{ 'E', "no-code", "N" },
+		{ 'h', "help", NULL },	      { 0, NULL, NULL },
 	};
+	struct bytes_options *o = ret_options;
 	int c;
 
-	ret_options->no_code = CMD_NO;
-	ret_options->deadline = PRUSIK_FOREVER;
-	optind = 0; /* begin anew, GNU's own way too */
-	while ((c = getopt_long(argc, argv, "+qj0xd:w:ns:E:h", names, NULL)) != -1) {
+	*o = (struct bytes_options){ .no_code = CMD_NO, .deadline = PRUSIK_FOREVER };
+	cmd_line_begin(&o->line, argv);
+	while ((c = cmd_line_next(&o->line, options)) > 0) {
 		if (c == 'h') {
 			help();
 			return CMD_OK;
 		}
-		if (!take_option(c, ret_options))
+		if (take_option(o, c) < 0)
 			return CMD_USAGE;
 	}
-	*ret_argc = argc - optind;
-	*ret_argv = argv + optind;
+	if (c < 0)
+		return CMD_USAGE;
+	for (; o->argc < o->line.words; o->argc++)
+		o->argv[o->argc] = o->line.word[o->argc];
+	o->command = o->argc;
+	for (char **word = o->line.command; word && *word && o->argc < 2 * CMD_WORDS_MAX - 1; word++)
+		o->argv[o->argc++] = *word;
 	return -1;
+}
+
+const void *bytes_verb(const struct bytes_options *options, const void *verbs, size_t size)
+{
+	const struct bytes_verb *verb = verbs;
+
+	if (options->argc == 0) {
+		cmd_usage(&options->line, "needs a verb and a NAME; see --help");
+		return NULL;
+	}
+	while (verb->name && strcmp(verb->name, options->argv[0]) != 0)
+		verb = (const struct bytes_verb *)(const void *)((const char *)verb + size);
+	int more = options->argc - 2;
+	if (!verb->name)
+		cmd_usage(&options->line, "no verb '%s'; see --help", options->argv[0]);
+	else if (more < verb->least || more > verb->most)
+		cmd_usage(&options->line, "%s: wrong number of words; see --help", verb->name);
+	else
+		return verb;
+	return NULL;
 }
 
 /* ---- values ---- */

@@ -6,22 +6,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "line.h"
+
 /* The options of both; what a verb does not use is left alone. */
 struct bytes_options {
-	const char *command; /* "prusik dict", for complaints */
+	struct cmd_line line;
 	int quiet, json, nul, only_new, no_code;
-	int has_wait;
 	int64_t deadline; /* of --wait */
 	const char *fallback; /* --default */
-	uint64_t size; /* of the arena, if it is made */
+	uint64_t size; /* set aside, if it is made */
+	int argc; /* the words that are no options; what follows "--" belongs to them */
+	char *argv[2 * CMD_WORDS_MAX];
+	int command; /* where in argv what follows "--" begins; argc: there is none */
 };
 
-/*
- * Read the options; *ret_argc and *ret_argv are what is left: the verb and so on. An exit
- * code; -1: go on.
- */
-int bytes_options(int argc, char **argv, struct bytes_options *ret_options, int *ret_argc, char ***ret_argv,
-		  void (*help)(void));
+/* Read the options. An exit code; -1: go on. */
+int bytes_options(char **argv, struct bytes_options *ret_options, void (*help)(void));
 
 /* A value that grows as need be. */
 struct bytes {
@@ -39,13 +39,22 @@ void bytes_put_json(const void *data, size_t length);
 /* A value alone on a line, as the options say. */
 void bytes_line(const struct bytes_options *options, const void *data, size_t length);
 
-/* A line on stderr, unless quiet. */
-void bytes_complain(const struct bytes_options *options, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
 /* After a complaint unless it is an answer: the exit code for a result below 0. */
 int bytes_code(const struct bytes_options *options, const char *name, int64_t result);
 
 /* A whole number; false if it is not one. */
 int bytes_number(const char *text, int64_t *ret_number);
+
+/*
+ * A verb: how many words follow the name, and whether it makes the object. run gets
+ * the name and them.
+ */
+struct bytes_verb {
+	const char *name;
+	int least, most;
+	int makes;
+};
+/* The verb of options.argv, of an array that ends with a NULL name, each so many bytes long. NULL: none, or wrong, and said so. */
+const void *bytes_verb(const struct bytes_options *options, const void *verbs, size_t size);
 
 #endif

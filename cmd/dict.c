@@ -2,6 +2,7 @@
 /* prusik dict - a shared dict from the shell */
 #include "bytes.h"
 #include "cmd.h"
+#include "line.h"
 
 #include <errno.h>
 #include <prusik/dict.h>
@@ -20,7 +21,7 @@ struct dict_call {
 	struct prusik_dict *dict;
 	const char *name, *key;
 	size_t key_length;
-	int argc; /* what follows the key, or, without one, the name */
+	int argc; /* what follows the key */
 	char **argv;
 };
 
@@ -40,10 +41,10 @@ static void help(void)
 	       "  -d, --default VALUE   get: print this if there is no such key\n"
 	       "  -x, --new             set: only if there is no such key\n"
 	       "  -w, --wait SECONDS    watch: at most so long; -n, --nowait: not at all\n"
-	       "  -s, --size BYTES      room to be made for a new dict (16M); k, M, G\n"
+	       "  -s, --size BYTES      set aside for a new dict, which grows; k, M, G\n"
 	       "  -0, --null            lines end with NUL      -j, --json  a JSON value per line\n"
 	       "  -E, --no-code N       exit code for \"no\" (1)   -q, --quiet  no complaints\n\n"
-	       "A number is kept as text. A dict is made by set, cas, incr and update, and stays until\n"
+	       "Words after -- are never options. A number is kept as text. A dict is made by set, cas, incr and update, and stays until\n"
 	       "its name is removed. Exit code: 0 yes, 1 no such key, 2 usage, 3 no such dict, or it\n"
 	       "could not be used, 124 timed out.\n");
 }
@@ -202,10 +203,8 @@ static int incr(struct dict_call *c)
 {
 	struct sum s = { .delta = 1 };
 
-	if (c->argc && !bytes_number(c->argv[0], &s.delta)) {
-		bytes_complain(&c->options, "not a number: %s", c->argv[0]);
-		return CMD_USAGE;
-	}
+	if (c->argc && !bytes_number(c->argv[0], &s.delta))
+		return cmd_usage(&c->options.line, "incr: not a number: %s", c->argv[0]);
 	int r = prusik_dict_modify(c->dict, c->key, c->key_length, add_up, &s);
 	if (r >= 0)
 		printf("%s\n", s.text);
@@ -225,7 +224,7 @@ static int run(const struct dict_call *c, int in, int out)
 	int r = posix_spawnp(&pid, c->argv[0], &actions, NULL, c->argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (r != 0) {
-		bytes_complain(&c->options, "%s: %s", c->argv[0], strerror(r));
+		fprintf(stderr, "prusik dict: %s: %s\n", c->argv[0], strerror(r));
 		return r == ENOENT ? 127 : 126;
 	}
 	while (waitpid(pid, &status, 0) < 0)
@@ -291,14 +290,15 @@ static int same_value(int64_t a, const struct bytes *x, int64_t b, const struct 
 static int watch_key(struct dict_call *c)
 {
 	struct bytes first = { 0 }, now = { 0 };
-	int64_t old = fetch(c, &first), n = old, seen = 0;
-	int r = 0;
+	int64_t old = fetch(c, &first), n = old, seen;
+	int r = old < 0 && old != -ENOENT ? (int)old : 0;
 
-	while (r == 0 && (n >= 0 || n == -ENOENT) && same_value(old, &first, n, &now)) {
+	while (r == 0) {
 		seen = prusik_dict_seen(c->dict, c->key, c->key_length);
 		n = fetch(c, &now);
-		if (same_value(old, &first, n, &now))
-			r = seen < 0 ? (int)seen : prusik_dict_wait(c->dict, c->key, c->key_length, seen, c->options.deadline);
+		if (seen < 0 || !same_value(old, &first, n, &now))
+			break;
+		r = prusik_dict_wait(c->dict, c->key, c->key_length, seen, c->options.deadline);
 	}
 	if (r == 0 && n >= 0)
 		bytes_line(&c->options, now.data, now.length);
@@ -311,11 +311,8 @@ static int watch(struct dict_call *c)
 {
 	int64_t seen;
 
-	if (c->argc) {
-		c->key = c->argv[0];
-		c->key_length = strlen(c->key);
+	if (c->key)
 		return watch_key(c);
-	}
 	seen = prusik_dict_seen(c->dict, NULL, 0);
 	return done(c, seen < 0 ? seen : prusik_dict_wait(c->dict, NULL, 0, seen, c->options.deadline));
 }
@@ -326,76 +323,43 @@ static int clear(struct dict_call *c)
 }
 
 struct dict_verb {
-	const char *name;
+	struct bytes_verb verb;
 	int (*run)(struct dict_call *c);
-	int key, least, most; /* takes a key; arguments after it */
-	int makes;
 };
 
 static const struct dict_verb verbs[] = {
-	{ "get", get, 1, 0, 0, 0 },	  { "set", set, 1, 0, 1, 1 },	{ "del", del, 1, 0, 0, 0 },
-	{ "keys", keys, 0, 0, 0, 0 },	  { "items", items, 0, 0, 0, 0 }, { "len", length, 0, 0, 0, 0 },
-	{ "cas", cas, 1, 2, 2, 1 },	  { "incr", incr, 1, 0, 1, 1 },	{ "update", update, 1, 1, 1 << 20, 1 },
-	{ "watch", watch, 0, 0, 1, 0 },	  { "clear", clear, 0, 0, 0, 0 },
+	{ { "get", 1, 1, 0 }, get },	   { { "set", 1, 2, 1 }, set },
+	{ { "del", 1, 1, 0 }, del },	   { { "keys", 0, 0, 0 }, keys },
+	{ { "items", 0, 0, 0 }, items },   { { "len", 0, 0, 0 }, length },
+	{ { "cas", 3, 3, 1 }, cas },	   { { "incr", 1, 2, 1 }, incr },
+	{ { "update", 2, 99, 1 }, update }, { { "watch", 0, 1, 0 }, watch },
+	{ { "clear", 0, 0, 0 }, clear },   { { NULL, 0, 0, 0 }, NULL },
 };
-
-static const struct dict_verb *find_verb(const char *name)
-{
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(verbs[i].name, name) == 0)
-			return &verbs[i];
-	return NULL;
-}
-
-static int wrong(const struct bytes_options *options, const char *what)
-{
-	bytes_complain(options, "%s; see %s --help", what, options->command);
-	return CMD_USAGE;
-}
-
-static int run_verb(const struct dict_verb *verb, struct dict_call *c)
-{
-	struct prusik_dict_options o = {
-		.room = c->options.size,
-		.flags = verb->makes ? PRUSIK_PERSISTENT : PRUSIK_EXISTING,
-	};
-	int r = prusik_dict_open_named(c->name, &o, &c->dict);
-
-	if (r < 0) {
-		bytes_complain(&c->options, "%s: %s", c->name, prusik_strerror(r));
-		return CMD_OBJECT;
-	}
-	int code = verb->run(c);
-	prusik_dict_free(c->dict);
-	return code;
-}
 
 int prusik_cmd_dict(int argc, char **argv)
 {
-	struct dict_call c = { .options = { .command = "prusik dict" } };
-	int code = bytes_options(argc, argv, &c.options, &c.argc, &c.argv, help);
+	struct dict_call c = { 0 };
+	int code = bytes_options(argv, &c.options, help);
 
+	(void)argc;
 	if (code >= 0)
 		return code;
-	const struct dict_verb *verb = c.argc > 0 ? find_verb(c.argv[0]) : NULL;
+	const struct dict_verb *verb = bytes_verb(&c.options, verbs, sizeof verbs[0]);
 	if (!verb)
-		return wrong(&c.options, c.argc > 0 ? "no such verb" : "a verb is missing");
-	/* Options may follow the verb, too. */
-	code = bytes_options(c.argc, c.argv, &c.options, &c.argc, &c.argv, help);
-	if (code >= 0)
-		return code;
-	if (c.argc < 1 + verb->key)
-		return wrong(&c.options, "NAME or KEY is missing");
-	c.name = c.argv[0];
-	c.key = verb->key ? c.argv[1] : NULL;
+		return CMD_USAGE;
+	struct prusik_dict_options o = {
+		.room = c.options.size,
+		.flags = verb->verb.makes ? PRUSIK_PERSISTENT : PRUSIK_EXISTING,
+	};
+	c.name = c.options.argv[1];
+	c.key = c.options.argc > 2 ? c.options.argv[2] : NULL;
 	c.key_length = c.key ? strlen(c.key) : 0;
-	c.argc -= 1 + verb->key;
-	c.argv += 1 + verb->key;
-	if (c.argc > 0 && strcmp(c.argv[0], "--") == 0) {
-		c.argc--;
-		c.argv++;
-	}
-	if (c.argc < verb->least || c.argc > verb->most)
-		return wrong(&c.options, "wrong number of arguments");
-	return run_verb(verb, &c);
+	c.argc = c.options.argc > 3 ? c.options.argc - 3 : 0;
+	c.argv = c.options.argv + 3;
+	int r = prusik_dict_open_named(c.name, &o, &c.dict);
+	if (r < 0)
+		return cmd_object(c.name, r);
+	code = verb->run(&c);
+	prusik_dict_free(c.dict);
+	return code;
 }

@@ -29,9 +29,11 @@ static int help(int argc, char **argv);
 static const struct command commands[] = {
 	{ "barrier", prusik_cmd_barrier, "wait until so many have come" },
 	{ "demo", prusik_cmd_demo, "count words with workers that are being killed" },
+	{ "dict", prusik_cmd_dict, "keys and values" },
 	{ "doctor", prusik_cmd_doctor, "is all there that prusik needs" },
 	{ "event", prusik_cmd_event, "set, clear, wait for, ask a flag" },
 	{ "gc", prusik_cmd_gc, "remove what is proved dead" },
+	{ "list", prusik_cmd_list, "items in order" },
 	{ "lock", prusik_cmd_lock, "run a command while nobody else does" },
 	{ "ls", prusik_cmd_ls, "list the names of the domain" },
 	{ "rm", prusik_cmd_rm, "remove names" },

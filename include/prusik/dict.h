@@ -54,7 +54,7 @@ struct prusik_dict;
 
 /* Zero means default. */
 struct prusik_dict_options {
-	uint64_t room; /* in private memory: address space set aside, default 64 GiB; with a name in the domain: bytes of its arena, default 16 MiB */
+	uint64_t room; /* in private memory: address space set aside, default 64 GiB; with a name in the domain: bytes set aside at first, default 64 KiB; it grows */
 	uint32_t flags; /* of prusik_dict_open_named: PRUSIK_EXISTING, PRUSIK_NEW, PRUSIK_PERSISTENT (named.h) */
 };
 

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #define ROOM_DEFAULT (UINT64_C(64) << 30)
-#define NAMED_ROOM (UINT64_C(16) << 20)
+#define NAMED_ROOM (UINT64_C(64) << 10)
 
 _Static_assert(offsetof(struct prk_dict_body, shape) == 64 && offsetof(struct prk_dict_body, heap) == 128,
 	       "what readers need has a line of its own");

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #define ROOM_DEFAULT (UINT64_C(64) << 30)
-#define NAMED_ROOM (UINT64_C(16) << 20)
+#define NAMED_ROOM (UINT64_C(64) << 10)
 
 _Static_assert(offsetof(struct prk_list_body, version) == 64, "what readers need has a line of its own");
 _Static_assert(PRK_LEAF_BYTES == 136 && PRK_NODE_BYTES == 256 && sizeof(struct prk_list_item) == 16, "shared layout");
