@@ -18,8 +18,8 @@
 #define ROUNDS_ENOUGH 3
 
 static const struct bench_workload *const tables[] = {
-	bench_lock, bench_event, bench_semaphore, bench_wake, bench_condition, bench_queue,
-	bench_lock, bench_rlock, bench_rwlock, bench_barrier, bench_wake, bench_condition, bench_queue,
+	bench_lock, bench_rlock, bench_rwlock, bench_event, bench_semaphore, bench_barrier, bench_wake,
+	bench_condition, bench_queue, bench_dict,
 };
 
 struct options {

@@ -68,6 +68,7 @@ extern const struct bench_workload bench_barrier[];
 extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];
 extern const struct bench_workload bench_queue[];
+extern const struct bench_workload bench_dict[];
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */
 void bench_note(const struct bench_piece *piece, const char *format, ...)
