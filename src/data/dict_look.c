@@ -277,6 +277,9 @@ static void consider(const struct prusik_dict *d, uint64_t word, struct search *
 	if (!entry || reversed(prk_peek64(&entry->word) >> 16) >> 16 < s->cursor->position >> 16)
 		return;
 	uint64_t position = reversed(prk_dict_hash_entry(d, entry, prk_entry_key_length(lengths)));
+	/* While a bucket is split or merged it has slots that belong to another one besides. */
+	if ((position ^ s->cursor->position) >> (64 - s->bits) != 0)
+		return;
 	if (position < s->cursor->position || (s->entry && position >= s->position))
 		return;
 	if (position == s->cursor->position && s->skip > 0) {
