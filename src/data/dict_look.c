@@ -256,6 +256,7 @@ struct search {
 	const struct prusik_dict_cursor *cursor;
 	struct iovec *key, *value;
 	const struct prk_entry *entry;
+	const struct prk_entry *told; /* the last of those to skip */
 	uint64_t position, lengths;
 	uint32_t skip; /* how many at the cursor's very position have been told */
 	uint32_t bits; /* of the hash that the bucket is chosen by */
@@ -274,7 +275,8 @@ static void consider(const struct prusik_dict *d, uint64_t word, struct search *
 	uint64_t lengths;
 	const struct prk_entry *entry = prk_entry_at(&d->view, word, &lengths);
 
-	if (!entry || reversed(prk_peek64(&entry->word) >> 16) >> 16 < s->cursor->position >> 16)
+	/* While a slot is moved within its chain it is there twice. */
+	if (!entry || entry == s->told || reversed(prk_peek64(&entry->word) >> 16) >> 16 < s->cursor->position >> 16)
 		return;
 	uint64_t position = reversed(prk_dict_hash_entry(d, entry, prk_entry_key_length(lengths)));
 	/* While a bucket is split or merged it has slots that belong to another one besides. */
@@ -284,6 +286,7 @@ static void consider(const struct prusik_dict *d, uint64_t word, struct search *
 		return;
 	if (position == s->cursor->position && s->skip > 0) {
 		s->skip--;
+		s->told = entry;
 		return;
 	}
 	s->entry = entry;
@@ -317,7 +320,7 @@ static int64_t look_for_next(const struct prusik_dict *d, uint64_t shape, struct
 	uint32_t n = prk_shape_buckets(shape);
 	int r = 1;
 
-	s->entry = NULL;
+	s->entry = s->told = NULL;
 	s->skip = s->cursor->equal;
 	s->bits = bits_of(n, prk_bucket_of(reversed(s->cursor->position), n));
 	for (uint32_t hops = 0; r > 0; hops++) {
