@@ -239,8 +239,8 @@ enum {
  * become of it. ret_value->iov_base must stay valid until prusik_dict_modify returns. A
  * result below 0 changes nothing, and is what prusik_dict_modify returns.
  */
-typedef int prusik_dict_modify_fn(void *context, const void *old, uint64_t old_length,
-				  struct iovec *ret_value);
+typedef int (*prusik_dict_modify_fn)(void *context, const void *old, uint64_t old_length,
+				     struct iovec *ret_value);
 
 /*
  * prusik_dict_modify - change a key's value by a function of what it is, as one step
@@ -251,7 +251,7 @@ typedef int prusik_dict_modify_fn(void *context, const void *old, uint64_t old_l
  * Killed inside, the function too: the old value, or the new one.
  */
 int prusik_dict_modify(struct prusik_dict *dict, const void *key, uint64_t key_length,
-		       prusik_dict_modify_fn *function, void *context);
+		       prusik_dict_modify_fn function, void *context);
 
 /*
  * prusik_dict_add - add to a number, as one step

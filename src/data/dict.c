@@ -354,7 +354,7 @@ static int apply(struct prusik_dict *d, struct call *c, int what, const struct i
 }
 
 int prusik_dict_modify(struct prusik_dict *dict, const void *key, uint64_t key_length,
-		       prusik_dict_modify_fn *function, void *context)
+		       prusik_dict_modify_fn function, void *context)
 {
 	struct iovec value = { 0 };
 	struct call c;
