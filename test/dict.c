@@ -473,11 +473,15 @@ TEST(a_dict_in_a_dict)
 	ck_assert_int_eq(prusik_dict_get(outer, "inner", 5, &reference, sizeof reference), 8);
 	ck_assert_int_eq(prusik_dict_at(arena, reference, &found), 0);
 	must_be(found, "deep", "down");
+	prusik_dict_free(found);
+	prusik_dict_free(inner);
 	ck_assert_int_eq(prusik_dict_destroy(arena, link), 0);
 	ck_assert_int_lt(prusik_dict_at(arena, reference, &found), 0);
 	ck_assert_int_eq(prusik_dict_at(arena, 0, &found), -ENOENT);
 	ck_assert_int_eq(prusik_dict_at(arena, 12345, &found), -EPROTO);
 	must_be_valid(outer);
+	prusik_dict_free(outer);
+	prusik_arena_close(arena);
 }
 
 /* ---- names in the domain ---- */
@@ -507,6 +511,7 @@ TEST(by_name)
 	prusik_dict_free(other);
 	ck_assert_int_eq(prusik_named_open("lock", PRUSIK_KIND_LOCK, NULL, &lock), 0);
 	ck_assert_int_eq(prusik_dict_open_named("lock", NULL, &other), -EPROTOTYPE);
+	prusik_named_close(lock);
 	prusik_dict_free(d);
 	ck_assert_int_eq(prusik_dict_open_named("prices", &existing, &d), -ENOENT);
 }

@@ -243,15 +243,21 @@ TEST(names_and_references)
 	append(l, "in it");
 	ck_assert_int_eq(prusik_list_open(arena, "it", &other), 0);
 	must_be(other, "in it");
+	prusik_list_free(other);
 	ck_assert_int_eq(prusik_list_at(arena, prusik_list_reference(l), &other), 0);
 	must_be(other, "in it");
+	prusik_list_free(other);
 	ck_assert_int_eq(prusik_arena_root(arena, "it", &link), 0);
 	ck_assert_int_eq(prusik_list_destroy(arena, link), 0);
 	ck_assert_int_eq(prusik_list_open(arena, "it", &other), -ENOENT);
+	prusik_list_free(l);
+	prusik_arena_close(arena);
 	ck_assert_int_eq(prusik_list_open_named("domain wide", NULL, &l), 0);
 	append(l, "there");
 	ck_assert_int_eq(prusik_list_open_named("domain wide", NULL, &other), 0);
 	must_be(other, "there");
+	prusik_list_free(other);
+	prusik_list_free(l);
 }
 
 /* ---- many at once ---- */

@@ -126,24 +126,26 @@ static inline uint32_t prk_order_count(uint64_t order)
 	return order & 15;
 }
 
-/* Which place comes at that position. */
+/* Which place comes at that position; one that there is not where none can. */
 static inline uint32_t prk_order_place(uint64_t order, uint32_t position)
 {
-	return order >> (4 + 4 * position) & 15;
+	return position < PRK_LIST_PLACES ? order >> (4 + 4 * position) & 15 : PRK_LIST_PLACES;
 }
 
 /* The order with that place put in at a position; there are fewer than 15. */
 static inline uint64_t prk_order_insert(uint64_t order, uint32_t position, uint64_t place)
 {
-	uint64_t below = (UINT64_C(16) << 4 * position) - 1;
+	uint64_t below = (UINT64_C(16) << 4 * (position & 15)) - 1;
 
+	if (position >= PRK_LIST_PLACES)
+		return order; /* only with corrupt bytes */
 	return ((order & below) | (order & ~below) << 4 | place << (4 + 4 * position)) + 1;
 }
 
 /* The order without the one at that position. */
 static inline uint64_t prk_order_remove(uint64_t order, uint32_t position)
 {
-	uint64_t below = (UINT64_C(16) << 4 * position) - 1;
+	uint64_t below = (UINT64_C(16) << 4 * (position & 15)) - 1;
 
 	return ((order & below) | (order >> 4 & ~below)) - 1;
 }
