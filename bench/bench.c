@@ -30,6 +30,7 @@ static const struct bench_workload *const tables[] = {
 	bench_wake,
 	bench_condition,
 	bench_queue,
+	bench_dict,
 	bench_arena,
 };
 

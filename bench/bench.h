@@ -75,6 +75,7 @@ extern const struct bench_workload bench_process[];
 /* To be called first in main. */
 void bench_process_begin(void);
 extern const struct bench_workload bench_arena[];
+extern const struct bench_workload bench_dict[];
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */
 void bench_note(const struct bench_piece *piece, const char *format, ...)

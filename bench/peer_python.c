@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Python's multiprocessing.Queue in the queue workloads: peer_mp.py does all of it. */
+/* Python's multiprocessing: peer_mp.py does all of the queue workloads, peer_mp_dict.py of the dict ones. */
 #include "bench.h"
+#include "map.h"
 #include "queue.h"
 #include "team.h"
 
@@ -12,22 +13,25 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* BENCH_SCRIPTS: the folder of peer_mp.py, from the build. */
-#define SCRIPT BENCH_SCRIPTS "/peer_mp.py"
+/* BENCH_SCRIPTS: the folder of the scripts, from the build. */
+#define QUEUE_SCRIPT BENCH_SCRIPTS "/peer_mp.py"
+#define DICT_SCRIPT BENCH_SCRIPTS "/peer_mp_dict.py"
+
+#define NUMBERS_MAX 5
 
 /* Never returns: becomes python, with its output going to fd. */
-static _Noreturn void become_python(const struct queue_shape *shape, uint64_t count, int fd)
+static _Noreturn void become_python(const char *script, const uint64_t *numbers, int count, int fd)
 {
-	char size[16], producers[16], consumers[16], capacity[16], items[24];
+	char text[NUMBERS_MAX][24];
+	char *argv[NUMBERS_MAX + 3] = { (char[]){ "python3" }, (char *)(uintptr_t)script };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(fd, STDOUT_FILENO);
-	snprintf(size, sizeof(size), "%" PRIu32, shape->size);
-	snprintf(producers, sizeof(producers), "%" PRIu32, shape->producers);
-	snprintf(consumers, sizeof(consumers), "%" PRIu32, shape->consumers);
-	snprintf(capacity, sizeof(capacity), "%" PRIu32, shape->capacity);
-	snprintf(items, sizeof(items), "%" PRIu64, count);
-	execlp("python3", "python3", SCRIPT, size, producers, consumers, capacity, items, (char *)NULL);
+	for (int i = 0; i < count; i++) {
+		snprintf(text[i], sizeof(text[i]), "%" PRIu64, numbers[i]);
+		argv[2 + i] = text[i];
+	}
+	execvp("python3", argv);
 	_exit(write(fd, "missing\n", 8) != 8);
 }
 
@@ -51,7 +55,7 @@ static int read_answer(int fd, int64_t *ret_ns)
 	return strcmp(word, "wrong") == 0 ? BENCH_WRONG : -EPROTO;
 }
 
-int queue_python(const struct queue_shape *shape, uint64_t count, int64_t *ret_ns)
+static int run_script(const char *script, const uint64_t *numbers, int count, int64_t *ret_ns)
 {
 	int ends[2], pid, result;
 
@@ -59,7 +63,7 @@ int queue_python(const struct queue_shape *shape, uint64_t count, int64_t *ret_n
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		become_python(shape, count, ends[1]);
+		become_python(script, numbers, count, ends[1]);
 	close(ends[1]);
 	result = pid < 0 ? -errno : team_wait(&pid, 1, TEAM_LIMIT_NS);
 	if (result == -ECHILD)
@@ -69,4 +73,18 @@ int queue_python(const struct queue_shape *shape, uint64_t count, int64_t *ret_n
 		return result;
 	}
 	return read_answer(ends[0], ret_ns);
+}
+
+int queue_python(const struct queue_shape *shape, uint64_t count, int64_t *ret_ns)
+{
+	const uint64_t numbers[] = { shape->size, shape->producers, shape->consumers, shape->capacity, count };
+
+	return run_script(QUEUE_SCRIPT, numbers, 5, ret_ns);
+}
+
+int map_python(const struct map_shape *shape, uint64_t count, int64_t *ret_ns)
+{
+	const uint64_t numbers[] = { shape->operation, shape->processes, shape->keys, count };
+
+	return run_script(DICT_SCRIPT, numbers, 4, ret_ns);
 }

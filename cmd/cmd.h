@@ -16,9 +16,11 @@ enum {
 int prusik_cmd_barrier(int argc, char **argv);
 int prusik_cmd_demo(int argc, char **argv);
 int prusik_cmd_kill(int argc, char **argv);
+int prusik_cmd_dict(int argc, char **argv);
 int prusik_cmd_doctor(int argc, char **argv);
 int prusik_cmd_event(int argc, char **argv);
 int prusik_cmd_gc(int argc, char **argv);
+int prusik_cmd_list(int argc, char **argv);
 int prusik_cmd_lock(int argc, char **argv);
 int prusik_cmd_ls(int argc, char **argv);
 int prusik_cmd_rm(int argc, char **argv);

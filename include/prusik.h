@@ -13,7 +13,9 @@
 #include <prusik/cancel.h>
 #include <prusik/common.h>
 #include <prusik/condition.h>
+#include <prusik/dict.h>
 #include <prusik/event.h>
+#include <prusik/list.h>
 #include <prusik/lock.h>
 #include <prusik/named.h>
 #include <prusik/once.h>

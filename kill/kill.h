@@ -161,6 +161,8 @@ extern const struct kill_table kill_rwlock_table;
 extern const struct kill_table kill_barrier_table;
 extern const struct kill_table kill_arena_queue_table;
 extern const struct kill_table kill_arena_name_table;
+extern const struct kill_table kill_dict_table;
+extern const struct kill_table kill_list_table;
 extern const struct kill_table kill_named_table;
 
 #define KILL_TABLE(array) { (array), sizeof(array) / sizeof(array)[0] }

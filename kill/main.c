@@ -44,6 +44,8 @@ static const struct kill_table *const tables[] = {
 	&kill_rlock_table,
 	&kill_rwlock_table,
 	&kill_barrier_table,
+	&kill_dict_table,
+	&kill_list_table,
 };
 
 static struct {

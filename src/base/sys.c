@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -420,6 +421,18 @@ int prk_sys_zeroed(void **ret_memory, size_t size)
 void prk_sys_zeroed_free(void *memory, size_t size)
 {
 	prk_sys_munmap(memory, size);
+}
+
+int prk_sys_random(void *buffer, size_t length)
+{
+	ssize_t n;
+
+	do
+		n = getrandom(buffer, length, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == length ? 0 : -EIO;
 }
 
 void *prk_sys_calloc(size_t size)

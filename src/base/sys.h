@@ -133,6 +133,9 @@ void prk_sys_yield(void);
 int prk_sys_zeroed(void **ret_memory, size_t size);
 void prk_sys_zeroed_free(void *memory, size_t size);
 
+/* Up to 256 bytes that nobody can guess. */
+int prk_sys_random(void *buffer, size_t length);
+
 /* Zeroed memory, or NULL. */
 void *prk_sys_calloc(size_t size);
 void prk_sys_free(void *memory);

@@ -235,6 +235,12 @@ void prk_arena_name_unlock(struct prusik_arena *arena);
 /* prusik_arena_root without making one: -ENOENT. */
 int prk_arena_find_root(struct prusik_arena *arena, const char *name, uint64_t **ret_link);
 
+/*
+ * An arena in private memory, for threads: up to size bytes, fewer where the process may
+ * not have so many. It costs address space only. 0, -ENOMEM, or the domain could not be joined.
+ */
+int prk_arena_private(uint64_t size, struct prusik_arena **ret_arena) PRUSIK_MUST_USE;
+
 /* The length of the block in use whose payload begins at offset; 0: there is none. No lock. */
 uint64_t prk_arena_bytes_from(const struct prusik_arena *arena, uint64_t offset);
 

@@ -506,3 +506,42 @@ void prk_segment_close(struct prusik_arena *arena)
 	prk_sys_munmap(arena->shm, arena->limit);
 	prk_sys_free(arena);
 }
+
+/* ---- private memory ---- */
+
+/* Address space that is filled as it is used. *size is halved until there is so much. */
+static int map_private(uint64_t *size, void **ret_shm)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	int r = prk_sys_mmap(ret_shm, *size, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	while (r == -ENOMEM && *size > PRK_ARENA_MIN) {
+		*size = rounded(*size / 2);
+		r = prk_sys_mmap(ret_shm, *size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	}
+	return r;
+}
+
+int prk_arena_private(uint64_t size, struct prusik_arena **ret_arena)
+{
+	const struct prk_segment_plan plan = { .kind = "private" };
+	int r = prk_life_open();
+
+	if (r < 0)
+		return r;
+	struct prusik_arena *arena = prk_sys_calloc(sizeof *arena);
+	if (!arena)
+		return -ENOMEM;
+	void *shm;
+	uint64_t bytes = rounded(size < PRK_ARENA_MAX ? size : PRK_ARENA_MAX);
+	r = map_private(&bytes, &shm);
+	if (r < 0) {
+		prk_sys_free(arena);
+		return r;
+	}
+	*arena = (struct prusik_arena){ .shm = shm, .limit = bytes, .known = bytes, .fd = -1,
+					.zero_locked = PRK_ARENA_ZERO_LOCKED };
+	write_header(arena, bytes, &plan);
+	*ret_arena = arena;
+	return 0;
+}
