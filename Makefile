@@ -38,6 +38,8 @@ check: test
 kill:
 	@$(SETUP) core test
 	@$(MAKE) --no-print-directory configured
+	@ninja -C $(B) kill/prusik-kill
+	@$(B)/kill/prusik-kill --glibc --stride=5
 	@meson test -C $(B) --suite kill --print-errorlogs $(ARGS)
 
 # Take one protocol line out at a time: does the kill matrix notice?

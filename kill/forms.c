@@ -246,7 +246,7 @@ static enum kill_outcome point(const struct kill_case *c, enum kill_form form, u
 	return r;
 }
 
-static bool note(struct kill_tally *t, enum kill_outcome r, enum kill_form form, uint32_t n)
+static bool note(struct kill_tally *t, enum kill_outcome r, enum kill_form form, uint32_t n, bool quiet)
 {
 	t->points++;
 	if (r == KILL_FINE)
@@ -255,7 +255,7 @@ static bool note(struct kill_tally *t, enum kill_outcome r, enum kill_form form,
 		t->hung++;
 	else
 		t->broken++;
-	if (t->hung + t->broken <= COMPLAINTS_MAX)
+	if (!quiet && t->hung + t->broken <= COMPLAINTS_MAX)
 		printf("        %s: %s at instruction %u\n", form_names[form],
 		       r == KILL_HUNG ? "hung" : "broken", n);
 	return false;
@@ -289,7 +289,8 @@ static void run_points(const struct kill_case *c, enum kill_form form, const str
 
 	for (uint32_t n = first_point(c, form, o->stride); !last && prusik_now() < end;
 	     n += o->stride + n / sparser)
-		if (!note(t, point(c, form, n, &last), form, n) && (o->stop || t->hung > COMPLAINTS_MAX))
+		if (!note(t, point(c, form, n, &last), form, n, o->quiet) && !o->quiet &&
+		    (o->stop || t->hung > COMPLAINTS_MAX))
 			return;
 }
 
@@ -488,7 +489,7 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 	set_up(c);
 	int number = start_probe();
 	if (!start(c, &v))
-		note(t, KILL_BROKEN, form, 0);
+		note(t, KILL_BROKEN, form, 0, false);
 	else
 		for (;;) {
 			kill_run->finished = v.returned;
@@ -498,12 +499,12 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 			else if (new_image(c, images == 0) && due(o, end, &images, &next))
 				r = double_at_copy(c, &number, t);
 			if (form == KILL_SNAPSHOT || r != KILL_FINE)
-				note(t, r, form, v.steps);
+				note(t, r, form, v.steps, false);
 			if (v.returned || prusik_now() >= end || ((o->stop || t->hung) && r != KILL_FINE))
 				break;
 			r = go_one(c, &v);
 			if (r != KILL_FINE) {
-				note(t, r, form, v.steps);
+				note(t, r, form, v.steps, false);
 				break;
 			}
 		}

@@ -13,6 +13,7 @@ struct kill_options {
 	uint32_t stride; /* where a point costs a process: so far apart; 1 = all of them */
 	int64_t limit; /* in ns, or 0: such a form ends early, and gets sparser farther in */
 	bool stop; /* at the first failure */
+	bool quiet; /* count the failures, all of them, and say nothing */
 };
 
 bool kill_form_fits(const struct kill_case *c, enum kill_form form);

@@ -7,10 +7,12 @@
  *	prusik-kill --list           the cases and their forms
  *	prusik-kill queue/put        cases whose name contains this
  *	prusik-kill --form=resume lock
+ *	prusik-kill --glibc          some scenes beside glibc's primitives, and no more
  *	prusik-kill --stop           give up at the first failure
  *
  * Exits 0 when nothing hung and nothing was broken. kill.h says what is done.
  */
+#include "beside.h"
 #include "forms.h"
 #include "others.h"
 
@@ -52,7 +54,7 @@ static struct {
 	struct kill_options options;
 	const char *filter;
 	const char *form;
-	bool list;
+	bool list, glibc;
 } asked = { .options.stride = 1 };
 
 static struct {
@@ -215,6 +217,8 @@ static bool read_arguments(int count, char **arguments)
 			asked.options.stride = (uint32_t)strtoul(a + 9, NULL, 10);
 		else if (strcmp(a, "--list") == 0)
 			asked.list = true;
+		else if (strcmp(a, "--glibc") == 0)
+			asked.glibc = true;
 		else if (strcmp(a, "--stop") == 0)
 			asked.options.stop = true;
 		else if (strncmp(a, "--form=", 7) == 0)
@@ -230,7 +234,7 @@ static bool read_arguments(int count, char **arguments)
 int main(int count, char **arguments)
 {
 	if (!read_arguments(count, arguments)) {
-		fprintf(stderr, "usage: prusik-kill [--quick | --stride=N] [--list] [--stop] "
+		fprintf(stderr, "usage: prusik-kill [--quick | --stride=N] [--list] [--glibc] [--stop] "
 				"[--form=FORM] [PART-OF-A-NAME]\n");
 		return 2;
 	}
@@ -242,6 +246,11 @@ int main(int count, char **arguments)
 	if (!asked.list)
 		enter_domain();
 	kill_pin(true);
+	if (asked.glibc) {
+		bool good = kill_beside_glibc(asked.filter, asked.options.stride);
+		remove_directory(domain);
+		return good ? 0 : 1;
+	}
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
 		run_table(tables[i]);
 	if (asked.list)

@@ -250,13 +250,26 @@ static enum kill_outcome verdict(int status)
 	return KILL_BROKEN;
 }
 
+int64_t kill_patience = KILL_LIMIT;
+
+static bool all_asleep(const struct other *o)
+{
+	bool all = kill_sleeps(o->pid, 0);
+
+	for (int i = 0; all && i < count; i++)
+		all = !kill_lives(i) || kill_sleeps(others[i].pid, 0);
+	return all;
+}
+
 static enum kill_outcome await(struct other *o)
 {
-	int64_t end = kill_clock() + KILL_LIMIT;
+	int64_t begin = kill_clock(), now = begin;
 
-	for (unsigned int round = 0; kill_clock() < end; round++) {
+	for (unsigned int round = 0; now < begin + KILL_LIMIT; round++, now = kill_clock()) {
 		if (reaped(o, WNOHANG))
 			return verdict(o->status);
+		if (now > begin + kill_patience && all_asleep(o))
+			return KILL_HUNG;
 		kill_rest(round);
 	}
 	return KILL_HUNG;

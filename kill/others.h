@@ -16,6 +16,12 @@ pid_t kill_fork(void);
  */
 void kill_pin(bool here);
 
+/*
+ * So long somebody may take who has to finish. When it is less than KILL_LIMIT, he may
+ * take longer as long as anybody is awake.
+ */
+extern int64_t kill_patience;
+
 /* The worst of the others that have to finish, once they have, or KILL_LIMIT has passed. */
 enum kill_outcome kill_await_others(void);
 

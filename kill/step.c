@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "step.h"
 
+#include "base/ghost.h"
 #include "base/process.h"
 #include "base/sentinel.h"
 #include "others.h"
@@ -24,6 +25,7 @@
 
 static void warm_up(void)
 {
+	prk_ghost(kill_run->object[0], 0); /* now it knows that memory for shared; slot 0 is nobody's */
 	prk_sentinel_start();
 	/* Its thread sets this once it is about to stand guard. */
 	while (prk_load32_acq(&prk_process_here()->sentinel_id) == 0)

@@ -16,7 +16,7 @@
  *
  * Checked: when nobody can take a step and a process with a sentinel lives, the
  * epoch was raised after each death of a participant that had joined; those
- * asleep were woken after it was raised..
+ * asleep were woken after it was raised.
  *
  * Each option of a do is one step. Two abstractions: for bell and life words, each
  * sleeper has a bit "changed since I read it" in place of the values compared; and
