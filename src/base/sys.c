@@ -426,7 +426,10 @@ void prk_sys_zeroed_free(void *memory, size_t size)
 int prk_sys_random(void *buffer, size_t length)
 {
 	ssize_t n;
+	int fault = prk_sys_gate(PRK_SYS_RANDOM);
 
+	if (fault)
+		return fault;
 	do
 		n = getrandom(buffer, length, 0);
 	while (n < 0 && errno == EINTR);

@@ -14,7 +14,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -500,13 +499,4 @@ int prk_sys_poll(struct pollfd *fds, unsigned int count, int64_t deadline)
 		left = prk_timespec(ahead, &ts);
 	}
 	return result(ppoll(fds, count, left, NULL));
-}
-
-int prk_sys_random(void *buffer, size_t length)
-{
-	int fault = prk_sys_gate(PRK_SYS_RANDOM);
-	if (fault)
-		return fault;
-	ssize_t n = getrandom(buffer, length, 0);
-	return n < 0 ? -errno : n < (ssize_t)length ? -EIO : 0;
 }

@@ -93,6 +93,4 @@ ssize_t prk_sys_receive(int socket, void *buffer, size_t length, int *ret_fds, u
 /* The number of those ready; 0 when the deadline has passed; -EINTR. */
 int prk_sys_poll(struct pollfd *fds, unsigned int count, int64_t deadline);
 
-int prk_sys_random(void *buffer, size_t length);
-
 #endif
