@@ -34,6 +34,8 @@
  * bytes in the arena are corrupt, or, those that write or wait, a cause for which
  * the domain could not be joined (common.h). -ENOSPC: the arena has no room; nothing
  * has changed.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_DICT_H
 #define PRUSIK_DICT_H

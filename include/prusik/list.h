@@ -25,6 +25,8 @@
  * Every call may also return -EINVAL for NULL where none may be, -EPROTO when the
  * bytes in the arena are corrupt, or a cause for which the domain could not be
  * joined (common.h). -ENOSPC: the arena has no room; nothing has changed.
+ *
+ * Async-signal-safe: none.
  */
 #ifndef PRUSIK_LIST_H
 #define PRUSIK_LIST_H

@@ -244,12 +244,22 @@ static bool server_is_gone(int r)
 	return r == -EPIPE || r == -ECONNRESET;
 }
 
+/* One that is being killed closes its socket before its pidfd tells. */
+static void forget_server(struct prk_family *family)
+{
+	prk_futex_lock(&family->lock);
+	prk_helper_end(&family->server);
+	prk_futex_unlock(&family->lock);
+}
+
 int prk_start_by_server(struct prk_start *start)
 {
 	prk_futex_lock(&start->family->server_lock);
 	int r = start_once(start);
-	if (server_is_gone(r)) /* it was killed; a new one will do */
+	if (server_is_gone(r)) { /* it was killed; a new one will do */
+		forget_server(start->family);
 		r = start_once(start);
+	}
 	prk_futex_unlock(&start->family->server_lock);
 	return server_is_gone(r) ? -EAGAIN : r;
 }
