@@ -313,7 +313,7 @@ static int know_them_apart(void *argument)
 	uint32_t owner = prk_self()->id;
 
 	CHECK(owner == 0);
-	owner = *(uint32_t *)pages[0];
+	owner = *(uint32_t *)(void *)pages[0];
 	CHECK(prk_join() == 0);
 	for (int round = 0; round < 3; round++)
 		for (int i = 0; i < 200; i++)
