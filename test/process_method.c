@@ -273,7 +273,7 @@ TEST(the_end_of_a_child)
 	int out = mkstemp(path), saved = dup(STDOUT_FILENO);
 
 	unlink(path);
-	fputs("parent ", stdout);
+	fputs("# parent\n", stdout);
 	fflush(stdout);
 	dup2(out, STDOUT_FILENO);
 	FOR_EACH_METHOD(m) {

@@ -102,6 +102,8 @@ static int wait_once(struct prusik_dict *d, uint32_t *word, int64_t seen, int64_
 		int r = prk_dict_lock(d);
 		return r < 0 ? r : prk_dict_unlock(d, 0);
 	}
+	if (deadline == PRUSIK_NOW)
+		return -ETIMEDOUT;
 	if (!(now & ASLEEP) && !prk_cas32_rlx(word, &now, now | ASLEEP))
 		return 0;
 	return prk_wait(word, now | ASLEEP, epoch, deadline);
