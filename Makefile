@@ -88,5 +88,4 @@ clean:
 where:
 	@echo $(B)
 
-.PHONY: build run test check kill mutants model bench configured format format-check install clean where
-.PHONY: build run test check kill mutants fuzz bench configured format format-check install clean where
+.PHONY: build run test check kill mutants model fuzz bench configured format format-check install clean where
