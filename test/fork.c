@@ -67,13 +67,13 @@ static int return_6(void *unused)
 	return 6;
 }
 
-static int start_one_more(void)
+static int start_one_more(int64_t last)
 {
 	struct prusik_thread *more;
 	int result = 0;
 
 	CHECK(prusik_thread_start(return_6, NULL, NULL, &more) == 0);
-	CHECK(prusik_thread_ident(more) > prusik_thread_ident(family.running));
+	CHECK(prusik_thread_ident(more) > last);
 	CHECK(prusik_thread_join(more, PRUSIK_FOREVER, &result) == 0 && result == 6);
 	prusik_thread_free(more);
 	return 0;
@@ -99,10 +99,11 @@ static int look_around(void *unused)
 	CHECK(prusik_timer_join(family.timer, PRUSIK_FOREVER) == -ESRCH);
 	CHECK(prusik_timer_cancel(family.timer) == 0);
 	CHECK(prusik_thread_set_name(family.running, "elsewhere") == 0);
+	int64_t last = prusik_thread_ident(family.running);
 	prusik_timer_free(family.timer);
 	prusik_thread_free(family.running);
 	prusik_thread_free(family.ended);
-	return start_one_more();
+	return start_one_more(last);
 }
 
 static void never(void *unused)
