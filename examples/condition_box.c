@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A box for one number between two processes: the reader waits, under the lock,
+ * 42: A box for one number between two processes: the reader waits, under the lock,
  * until the box is full, the writer until it is empty. Always in a while loop.
  */
 #include <prusik.h>

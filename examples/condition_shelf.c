@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Producers and consumers at a shelf with five places. Each waits for what it needs
+ * 40, 42: Producers and consumers at a shelf with five places. Each waits for what it needs
  * by wait_for, which looks again after each wake-up: with an if instead of that two
  * consumers could take one product. (while (!there_is_one(shelf)) wait(...); is the
  * same by hand: condition_box.c.) The end is a state of the shelf as well. Nobody dies

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ten processes fill one dict and one list, which their parent then reads. No server
+ * 30: Ten processes fill one dict and one list, which their parent then reads. No server
  * stands between them.
  */
 #include <prusik.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ten processes take one each from a stock of ten, with no lock of their own: the
+ * 8: Ten processes take one each from a stock of ten, with no lock of their own: the
  * decrement is one step, so none is taken twice and none is left.
  */
 #include <prusik.h>

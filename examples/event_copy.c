@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two processes want to copy a file that their parent is still writing. One waits for the
+ * 2: Two processes want to copy a file that their parent is still writing. One waits for the
  * event however long it takes; the other gives up after a while.
  *
  *	event_copy FILE DIRECTORY [TAKES-MS [PATIENCE-MS]]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ten threads wait for one event. A line of input decides: "True" sets the event, and
+ * 18: Ten threads wait for one event. A line of input decides: "True" sets the event, and
  * all of them go at once; anything else, or the end of the input, sets a token that
  * all of them heed, and they give up. Nobody is left waiting for ever.
  */

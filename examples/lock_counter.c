@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hundred threads raise one number, each a thousand times, under a lock. Without
+ * 21: A hundred threads raise one number, each a thousand times, under a lock. Without
  * it this would be a data race, in any language that compiles to loads and stores:
  * two read the same number, both write it back plus one, and one of the two is lost.
  */

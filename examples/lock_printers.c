@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two threads print three lines each under one lock, so that the lines of one stand
+ * 41: Two threads print three lines each under one lock, so that the lines of one stand
  * together. The lock locks code, not the terminal: it works because both take it. Each
  * acquire has its release, and both threads are kept, to be joined.
  */

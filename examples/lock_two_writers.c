@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two writers, five lines each, to one stdout: whoever has the lock writes all of his.
+ * 3: Two writers, five lines each, to one stdout: whoever has the lock writes all of his.
  * One acquires and releases it; the other's release is done for him at the end of the
  * block, however he leaves it.
  *

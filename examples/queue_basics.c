@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue with room for three: put and get, in all the ways they can wait.
+ * 9: A queue with room for three: put and get, in all the ways they can wait.
  *
  * The deadline says how long: PRUSIK_FOREVER blocks, PRUSIK_NOW does not, and
  * prusik_in_ms waits for a while. There is no second flag that could contradict it.

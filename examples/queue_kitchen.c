@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A cook makes ten dishes, a guest eats ten: two processes and a queue between them.
+ * 10: A cook makes ten dishes, a guest eats ten: two processes and a queue between them.
  *
  * The queue decouples their unequal speeds, and does all the locking. The guest need
  * not know that there are ten: the cook says that no more will come.

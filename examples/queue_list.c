@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A child puts a list on a queue, the parent gets it.
+ * 28: A child puts a list on a queue, the parent gets it.
  *
  * An item is bytes: a list of values of one type is put as it lies in memory. When
  * put has returned the item is in the queue, whatever then becomes of the child.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Producer and consumer twice: by asking whether the queue is empty, and by waiting.
+ * 39: Producer and consumer twice: by asking whether the queue is empty, and by waiting.
  *
  * The first form is often seen: look, and sleep a little when there is nothing. It looks
  * dozens of times for nothing, is late by half a nap for each item, and with a second

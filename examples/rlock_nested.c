@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One function takes a lock and calls two others that take the same lock: with an
+ * 22: One function takes a lock and calls two others that take the same lock: with an
  * rlock its holder may. With a plain lock that would be a deadlock; prusik_lock says so
  * (-EDEADLK) instead of waiting for ever, and main shows it.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Twenty threads, five places: a semaphore that begins with 5 and never counts above
+ * 23: Twenty threads, five places: a semaphore that begins with 5 and never counts above
  * 5. A permit too many is refused, so a release without an acquire is found where it
  * happens, and not when six are inside.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that goes on with its work, whatever it is told: when the alarm goes off it
+ * 1: A program that goes on with its work, whatever it is told: when the alarm goes off it
  * says so, and at Ctrl+C it says that it will not quit. The functions are called in
  * ordinary context, so they may print.
  *

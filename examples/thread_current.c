@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who am I, and who else is there? The calling thread, the main one, how many are
+ * 16, 17: Who am I, and who else is there? The calling thread, the main one, how many are
  * alive, and all of them by name. The child waits until main has counted it, so the
  * answer is not a matter of luck.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Daemons: fifty threads that would sleep for long, and a program that does not wait
+ * 19: Daemons: fifty threads that would sleep for long, and a program that does not wait
  * for them. What is a daemon is said when it starts; afterwards it can be asked, not
  * changed. prusik_exit waits for the one thread that is none.
  */

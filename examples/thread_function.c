@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A function with an argument runs in a thread. Three do so at once, and one counts
+ * 11, 36: A function with an argument runs in a thread. Three do so at once, and one counts
  * down; the numbers they return come out of join. What a thread gets to work with
  * must live until it was joined: here it lies in main.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where join stands decides: inside the loop that starts them the threads run one
+ * 14, 15: Where join stands decides: inside the loop that starts them the threads run one
  * after the other; after the loop they run together, and the whole takes as long as
  * one of them. Join does nothing else: it raises nobody's priority.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other way to make a thread: a struct of your own, whose first member names the
+ * 12, 37: The other way to make a thread: a struct of your own, whose first member names the
  * function that runs it. All that the thread knows stands beside it, results too.
  * Two clocks print the time, each in its own rhythm.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A struct of your own that is told what to do from outside: it carries a function
+ * 4, 38: A struct of your own that is told what to do from outside: it carries a function
  * and what the function needs, and so serves any number of jobs. One plays a song
  * twice, another counts down. A compound literal is enough to make one.
  */

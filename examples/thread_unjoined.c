@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that nobody joins: main starts fifty, keeps no handle, and is done before
+ * 13, 35: Threads that nobody joins: main starts fifty, keeps no handle, and is done before
  * them. prusik_exit ends the program when the last of them has ended, without a
  * loop that spins and without a sleep that is hoped to be long enough. (A plain
  * return from main would cut them short: that is C.) One of them leaves early, from
