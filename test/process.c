@@ -498,14 +498,7 @@ TEST(start_while_a_thread_reads_stdin)
  * Not with ThreadSanitizer: its own locks, which it also takes to allocate and to
  * start a thread, may be held in the child by a thread that is not there.
  */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITH_THREAD_SANITIZER
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define WITH_THREAD_SANITIZER
-#endif
-#ifndef WITH_THREAD_SANITIZER
+#if !TEST_THREAD_SANITIZER
 struct busy {
 	struct prusik_lock lock;
 	uint32_t stop;
