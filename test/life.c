@@ -209,7 +209,7 @@ TEST(exec_counts_as_death)
 		struct box *box = party_memory(PROCESSES, sizeof *box);
 		struct party *p = party_start(PROCESSES, ways[i], box, 0);
 		party_await(&box->step, 1);
-		ck_assert_int_eq(prusik_lock_acquire(&box->lock, prusik_in_s(5)), PRUSIK_RECOVERED);
+		ck_assert_int_eq(prusik_lock_acquire(&box->lock, prusik_in_s(15)), PRUSIK_RECOVERED);
 		kill(p->pid, SIGKILL);
 		party_join(p);
 	}

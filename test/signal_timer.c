@@ -146,7 +146,7 @@ TEST(many_in_order)
 {
 	static struct order all[MANY];
 	struct prusik_signal_timer *timers[MANY];
-	int64_t base = prusik_in_ms(100);
+	int64_t base = prusik_in_ms(1500); /* all have been started by then */
 	uint32_t turn = 0, seed = 1, canceled = 0;
 
 	for (int i = 0; i < MANY; i++) {
