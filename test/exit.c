@@ -170,13 +170,24 @@ TEST(exit_from_a_thread)
 	ck_assert_int_eq(run(main_ended_by_thread, 1), 7);
 }
 
+static uint32_t all_started;
+
+static int exit_with_all(void *unused)
+{
+	while (!prk_load32_acq(&all_started))
+		prusik_thread_yield();
+	return exit_with_7(unused);
+}
+
+/* At the same time, and nobody while main starts one still: that would be cut short. */
 static int main_with_many_exits(void *unused)
 {
 	(void)unused;
 	atexit(exit_handler);
 	go(work, NULL);
 	for (int i = 0; i < 8; i++)
-		go(exit_with_7, i % 2 ? &daemon_options : NULL);
+		go(exit_with_all, i % 2 ? &daemon_options : NULL);
+	prk_store32_rel(&all_started, 1);
 	prusik_exit(7);
 }
 
@@ -236,6 +247,7 @@ static int main_leaves_by_pthread_exit(void *unused)
 	(void)unused;
 	if (prusik_thread_start(join_main, me, NULL, NULL) < 0)
 		_exit(99);
+	test_ignore_leaks();
 	pthread_exit(NULL);
 }
 

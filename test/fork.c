@@ -16,6 +16,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/*
+ * What the sanitizers cannot do, in programs of bare pthreads either. ThreadSanitizer:
+ * a child's new thread may get the pthread_t that a thread of the parent had, which ends
+ * the child. AddressSanitizer: a thread that begins, ends or allocates takes locks,
+ * which a fork copies as they are; so let none do that at the moment.
+ */
+#define CAN_START (!TEST_THREAD_SANITIZER)
+
 /* In a child: give up, returning the line. */
 #define CHECK(condition)                                                                          \
 	do {                                                                                      \
@@ -103,7 +111,7 @@ static int look_around(void *unused)
 	prusik_timer_free(family.timer);
 	prusik_thread_free(family.running);
 	prusik_thread_free(family.ended);
-	return start_one_more(last);
+	return CAN_START ? start_one_more(last) : 0;
 }
 
 static void never(void *unused)
@@ -112,14 +120,27 @@ static void never(void *unused)
 	abort();
 }
 
+/* All have begun, and the one that has ended is no more. */
+static void settle(void)
+{
+	struct prusik_thread *all[8];
+	int64_t n = prusik_thread_enumerate(all, 8);
+
+	for (int64_t i = 0; i < n; i++) {
+		prusik_thread_native_id(all[i]);
+		prusik_thread_free(all[i]);
+	}
+	while (prk_sys_tgkill(getpid(), prusik_thread_native_id(family.ended), 0) == 0)
+		usleep(100);
+}
+
 static void raise_family(void)
 {
 	family.running = start(wait_for_word, &family.go);
 	family.ended = start(return_6, NULL);
-	while (prusik_thread_is_alive(family.ended))
-		usleep(100);
 	ck_assert_int_eq(prusik_timer_start(PRUSIK_FOREVER, never, NULL, &family.timer), 0);
 	family.first = prusik_thread_main();
+	settle();
 }
 
 static void dissolve_family(void)
@@ -184,6 +205,8 @@ static int fork_again(void *unused)
 
 TEST(a_grandchild)
 {
+	if (!CAN_START)
+		return;
 	raise_family();
 	family.forker = prusik_thread_current();
 	ck_assert_int_eq(test_join(test_fork(fork_again, NULL)), 0);
@@ -195,6 +218,7 @@ static int exit_thread(void *unused)
 	(void)unused;
 	struct prusik_thread *more;
 	CHECK(prusik_thread_start(return_6, NULL, NULL, &more) == 0);
+	prusik_thread_free(more);
 	prusik_thread_exit(44); /* the child's first thread: ends it */
 }
 
@@ -246,7 +270,7 @@ TEST(fork_while_threads_come_and_go)
 
 	for (int i = 0; i < 4; i++)
 		threads[i] = start(come_and_go, &stop);
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < (CAN_START && !TEST_ADDRESS_SANITIZER ? 200 : 0); i++)
 		ck_assert_int_eq(test_join(test_fork(use_threads, NULL)), 0);
 	say(&stop);
 	for (int i = 0; i < 4; i++)

@@ -28,6 +28,39 @@ const char *__tsan_default_options(void)
 	return "die_after_fork=0 second_deadlock_stack=1 atexit_sleep_ms=0";
 }
 
+/*
+ * LeakSanitizer follows the stacks of the threads that it finds alive. What Check keeps
+ * hangs on the first thread's, which is no thread's in a child that another thread
+ * forks, or after pthread_exit.
+ */
+void __lsan_register_root_region(const void *begin, size_t length) __attribute__((weak));
+extern char **environ;
+
+/* The registers that a case saves lie below its caller. */
+#define BELOW 65536
+
+static void keep_first_stack(void)
+{
+	const char *here = (const char *)__builtin_frame_address(0) - BELOW;
+
+	if (__lsan_register_root_region)
+		__lsan_register_root_region(here, (size_t)((const char *)environ - here));
+}
+
+/* LeakSanitizer asks before it looks. */
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+static int leaks_ignored;
+
+int __lsan_is_turned_off(void)
+{
+	return leaks_ignored;
+}
+
+void test_ignore_leaks(void)
+{
+	leaks_ignored = 1;
+}
+
 static struct test_case *first, **last = &first;
 static char directory[] = "/dev/shm/prusik-test-XXXXXX";
 static pid_t keeper;
@@ -87,6 +120,7 @@ void test_enter(const char *name)
 	snprintf(path, sizeof path, "%s/%s", directory, name);
 	if (mkdir(path, 0700) < 0)
 		ck_abort_msg("%s: %s", path, strerror(errno));
+	keep_first_stack();
 	setenv("PRUSIK_DIR", path, 1);
 }
 

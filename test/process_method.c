@@ -304,6 +304,7 @@ TEST(they_meet_in_named_arenas)
 	FOR_EACH_METHOD(m)
 		ck_assert_int_eq(run_order(increment, &order, *m), 0);
 	ck_assert_uint_eq(*(uint64_t *)prusik_arena_pointer(arena, *link), 3);
+	prusik_arena_close(arena);
 }
 
 TEST(children_of_children)

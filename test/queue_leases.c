@@ -105,7 +105,7 @@ static void retry_later(enum party_kind kind)
 	put(q, "a");
 	put(q, "b");
 	struct prusik_lease lease = take(q, "a", 1);
-	int64_t due = prusik_in_ms(60);
+	int64_t due = prusik_in_ms(500);
 	ck_assert_int_eq(prusik_queue_retry(q, &lease, due), 0);
 	ck_assert_uint_eq(stats(q).delayed, 1);
 	ck_assert_str_eq(get(q, PRUSIK_NOW), "b");
@@ -123,16 +123,16 @@ static void delayed_items_come_when_due(enum party_kind kind)
 	struct prusik_queue *q = new_queue(kind, (struct prusik_queue_options){ .capacity = 8 });
 	int64_t begin = prusik_now();
 
-	put_later(q, "c", begin + 90000000);
-	put_later(q, "b", begin + 60000000);
-	put_later(q, "d", begin + 120000000);
+	put_later(q, "c", begin + 900000000);
+	put_later(q, "b", begin + 600000000);
+	put_later(q, "d", begin + 1200000000);
 	put(q, "a");
 	ck_assert_str_eq(get(q, PRUSIK_NOW), "a");
 	ck_assert_str_eq(get(q, PRUSIK_NOW), "");
 	ck_assert_str_eq(get(q, PRUSIK_FOREVER), "b");
-	ck_assert_int_ge(prusik_now(), begin + 60000000);
+	ck_assert_int_ge(prusik_now(), begin + 600000000);
 	ck_assert_str_eq(get(q, PRUSIK_FOREVER), "c");
-	ck_assert_int_ge(prusik_now(), begin + 90000000);
+	ck_assert_int_ge(prusik_now(), begin + 900000000);
 	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DRAIN), 0);
 	ck_assert_str_eq(get(q, PRUSIK_FOREVER), "d"); /* closing does not lose it */
 	ck_assert_int_eq(prusik_queue_take(q, &(struct prusik_lease){ 0 }, PRUSIK_FOREVER), -EPIPE);
@@ -295,21 +295,21 @@ TEST(join_ends_when_the_last_item_dies)
 
 static void a_lease_ends_by_time(enum party_kind kind)
 {
-	struct prusik_queue *q = new_queue(kind, (struct prusik_queue_options){ .capacity = 4, .lease_ms = 60 });
+	struct prusik_queue *q = new_queue(kind, (struct prusik_queue_options){ .capacity = 4, .lease_ms = 400 });
+	int64_t until = prusik_in_ms(400);
 
 	put(q, "a");
 	put(q, "b");
 	struct prusik_lease lease = take(q, "a", 1), second;
-	int64_t until = prusik_in_ms(60);
 	ck_assert_str_eq(get(q, PRUSIK_NOW), "b");
 	ck_assert_int_eq(prusik_queue_take(q, &second, PRUSIK_FOREVER), 0);
-	ck_assert_int_ge(prusik_now(), until - 60000000);
+	ck_assert_int_ge(prusik_now(), until);
 	ck_assert_str_eq(second.data, "a");
 	ck_assert_uint_eq(second.attempt, 2);
 	ck_assert_int_eq(prusik_queue_done(q, &lease), -ESTALE);
 	ck_assert_int_eq(prusik_queue_extend(q, &lease, prusik_in_s(9)), -ESTALE);
 	ck_assert_int_eq(prusik_queue_extend(q, &second, prusik_in_s(1000)), 0);
-	ck_assert_str_eq(get(q, prusik_in_ms(120)), ""); /* longer than the first limit */
+	ck_assert_str_eq(get(q, prusik_in_ms(800)), ""); /* longer than the first limit */
 	ck_assert_int_eq(prusik_queue_done(q, &second), 0);
 	ck_assert_uint_eq(stats(q).returned, 1);
 }

@@ -1,56 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "party.h"
+#include "signal_kit.h"
 
 #include "base/sys.h"
 
 #include <prusik/cancel.h>
 #include <prusik/lock.h>
-#include <prusik/signal.h>
 #include <prusik/thread.h>
-
-#define LOG_MAX 16
-
-/* What the functions have seen; one thread writes. */
-struct record {
-	uint32_t count;
-	struct prusik_signal_info info[LOG_MAX];
-};
 
 static struct record *record;
 
-static void note(const struct prusik_signal_info *info, void *context)
-{
-	struct record *to = context;
-	uint32_t n = prk_load32_rlx(&to->count);
-
-	to->info[n % LOG_MAX] = *info;
-	prk_store32_rel(&to->count, n + 1);
-}
-
-static void count_up(const struct prusik_signal_info *info, void *context)
-{
-	(void)info;
-	prk_add32_acqrel(context, 1);
-}
-
 static void begin(void)
 {
-	record = test_shared(sizeof *record);
-}
-
-static void await(const uint32_t *word, uint32_t at_least)
-{
-	int64_t deadline = prusik_in_s(15);
-
-	while (prk_load32_acq(word) < at_least) {
-		ck_assert_msg(prusik_now() < deadline, "%u of %u", prk_load32_acq(word), at_least);
-		pause_ms(1);
-	}
-}
-
-static void on(int signal, prusik_signal_function function, void *context)
-{
-	ck_assert_int_eq(prusik_signal_on(signal, function, context), 0);
+	record = new_record();
 }
 
 /* ---- what a function is told, and where it runs ---- */

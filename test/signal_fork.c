@@ -1,33 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions for signals in children and in new programs: what they have, and what they have not. */
-#include "party.h"
+#include "signal_kit.h"
 
 #include "base/sys.h"
-#include "base/tsan.h"
 
 #include <prusik/process.h>
-#include <prusik/signal.h>
 #include <prusik/thread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 
-/*
- * ThreadSanitizer keeps a signal back until the thread calls something that it knows, keeps one of each
- * number only, and has no children that share memory or start threads.
- */
-#ifdef PRK_TSAN
-#define SIGNALS_ARE_REAL 0
-#else
-#define SIGNALS_ARE_REAL 1
-#endif
-
 static uint32_t count;
-
-static void count_up(const struct prusik_signal_info *info, void *context)
-{
-	(void)info;
-	prk_add32_acqrel(context, 1);
-}
 
 /* For children: no assertions. */
 static int reaches(const uint32_t *word, uint32_t at_least)

@@ -3,23 +3,12 @@
  * What the headers say of signals: no wait of the library ends with one; what may be
  * called in an asynchronous handler can be; a function for a signal may cancel any wait.
  */
-#include "party.h"
+#include "signal_kit.h"
 
 #include "base/sys.h"
-#include "base/tsan.h"
 
 #include <prusik.h>
 #include <sys/time.h>
-
-/*
- * ThreadSanitizer keeps a signal back until the thread calls something that it knows, keeps one of each
- * number only, and has no children that share memory or start threads.
- */
-#ifdef PRK_TSAN
-#define SIGNALS_ARE_REAL 0
-#else
-#define SIGNALS_ARE_REAL 1
-#endif
 
 /* ---- waits under signals ---- */
 
@@ -351,7 +340,7 @@ static void do_all_that_is_safe(int signal)
 		 prusik_cancel_clear(&shared->cancel) != 0;
 	wrong |= prusik_cancel_is_set(&shared->cancel) < 0;
 	wrong |= prusik_once_done(&once) != 0;
-	wrong |= prusik_in_ms(1) <= prusik_now();
+	wrong |= prusik_in_s(60) <= prusik_now();
 	wrong |= prusik_signal_number(prusik_signal_name(SIGTERM)) != SIGTERM;
 	wrong |= prusik_signal_kill(getpid(), 0) != 0;
 	if (wrong)

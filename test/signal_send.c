@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "party.h"
+#include "signal_kit.h"
 
 #include "base/sys.h"
 
 #include <prusik/cancel.h>
 #include <prusik/process.h>
-#include <prusik/signal.h>
 #include <prusik/thread.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
 #define MS INT64_C(1000000)
-
-static void count_up(const struct prusik_signal_info *info, void *context)
-{
-	(void)info;
-	prk_add32_acqrel(context, 1);
-}
 
 /* The first one it is told of. */
 struct kept {
@@ -31,16 +24,6 @@ static void keep(const struct prusik_signal_info *info, void *context)
 	if (kept->count == 0)
 		kept->info = *info;
 	prk_add32_acqrel(&kept->count, 1);
-}
-
-static void await(const uint32_t *word, uint32_t at_least)
-{
-	int64_t deadline = prusik_in_s(15);
-
-	while (prk_load32_acq(word) < at_least) {
-		ck_assert_msg(prusik_now() < deadline, "%u of %u", prk_load32_acq(word), at_least);
-		pause_ms(1);
-	}
 }
 
 /* ---- sending ---- */

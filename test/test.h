@@ -30,6 +30,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Which sanitizer this is built with, for what it cannot do. */
+#if defined(__SANITIZE_ADDRESS__)
+#define TEST_ADDRESS_SANITIZER 1
+#elif defined(__SANITIZE_THREAD__)
+#define TEST_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TEST_ADDRESS_SANITIZER 1
+#elif __has_feature(thread_sanitizer)
+#define TEST_THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef TEST_ADDRESS_SANITIZER
+#define TEST_ADDRESS_SANITIZER 0
+#endif
+#ifndef TEST_THREAD_SANITIZER
+#define TEST_THREAD_SANITIZER 0
+#endif
+
 /* Seconds that a case may take; CK_TIMEOUT_MULTIPLIER stretches them (sanitizers). */
 #define TEST_SECONDS 20
 
@@ -74,6 +93,12 @@ void test_begin(void) __attribute__((weak));
  * when there can be no child.
  */
 pid_t test_fork(int (*function)(void *), void *argument);
+
+/*
+ * No leak is looked for in the calling process: for one whose first thread ends by
+ * pthread_exit, since what Check keeps hangs on the stack that it unwinds.
+ */
+void test_ignore_leaks(void);
 
 /* Wait for the child: its exit code, or -N when signal N killed it. */
 int test_join(pid_t child) __attribute__((warn_unused_result));

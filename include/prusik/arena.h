@@ -145,6 +145,8 @@ int prusik_arena_root(struct prusik_arena *arena, const char *name,
  *   -ENOSPC  no room left, and it cannot grow
  *   -EINVAL  size 0, link not in the arena or misaligned (8 bytes)
  *   -EEXIST  *link is not 0
+ *   -EBADF   it would have to grow, and the program has closed the descriptor for that
+ *   or another cause for which a file cannot be made longer (-ENOMEM, -EIO, -EDQUOT)
  * A block takes 32 bytes more than its size, rounded up to a multiple of 64.
  * Killed inside: *link is 0 and nothing is used, or *link is the block.
  * Context: threads; not signal handlers.

@@ -58,7 +58,11 @@ struct prusik_barrier {
 /* Bytes for so many parties; 0 for 0 or above PRUSIK_BARRIER_PARTIES_MAX. */
 size_t prusik_barrier_size(uint32_t parties);
 
-/* Before anyone uses it. 0; -EINVAL: NULL, misaligned (4 bytes), parties out of range. */
+/*
+ * Before anyone uses it. 0; -EINVAL, and nothing has changed: NULL, misaligned (4 bytes),
+ * parties out of range. That it was initialised before is not noticed: it is made anew,
+ * and whoever still waits in it is lost. To send them away there is prusik_barrier_reset.
+ */
 int prusik_barrier_init(struct prusik_barrier *barrier, uint32_t parties);
 
 /*

@@ -50,7 +50,9 @@ struct prusik_semaphore {
 
 /*
  * value permits now, at most limit later (0: no limit but PRUSIK_SEMAPHORE_MAX).
- * Before anyone uses it. 0; -EINVAL: NULL, misaligned, value above limit, either above MAX.
+ * Before anyone uses it. 0; -EINVAL, and nothing has changed: NULL, misaligned, value above
+ * limit, either above MAX. That it was initialised before is not noticed: it is made anew,
+ * and whoever sleeps on it is not woken for that.
  */
 int prusik_semaphore_init(struct prusik_semaphore *semaphore, uint32_t value, uint32_t limit);
 
@@ -96,7 +98,10 @@ struct prusik_permits {
 /* Bytes that so many permits need: 8 + 4 * count; 0 for count 0 or above the most. */
 size_t prusik_permits_size(uint32_t count);
 
-/* Make count free permits, before anyone uses them. 0; -EINVAL: NULL, misaligned, count. */
+/*
+ * Make count free permits, before anyone uses them. 0; -EINVAL, and nothing has changed: NULL,
+ * misaligned, count. As above when they were initialised before: their holders have none.
+ */
 int prusik_permits_init(struct prusik_permits *permits, uint32_t count);
 
 /*

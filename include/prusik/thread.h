@@ -92,7 +92,7 @@ int prusik_thread_set_name(struct prusik_thread *thread, const char *name);
 int64_t prusik_thread_ident(const struct prusik_thread *thread);
 int prusik_thread_native_id(const struct prusik_thread *thread);
 
-/* 1 when it is a daemon; set it, before start only in the options: later -EPERM. */
+/* 1 when it is a daemon, else 0; -EINVAL. That is said at its start and stays so: there is no call to change it. */
 int prusik_thread_is_daemon(const struct prusik_thread *thread);
 
 /* Drop the handle. Accepts NULL. The thread runs on. */

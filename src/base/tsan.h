@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tsan - what ThreadSanitizer cannot see by itself
+ * tsan - what ThreadSanitizer, and its like, cannot see by itself
  *
  * It follows atomic operations of the program, not those that the kernel does for
  * it (FUTEX_WAKE_OP). Before such a call the caller says what it publishes; who
  * then loads the word with acq has, for ThreadSanitizer too, seen it.
  *
  * It forgets a thread in the last round of the thread's destructors: what we do at a
- * thread's end has to be a round earlier.
+ * thread's end has to be a round earlier. So does AddressSanitizer, and then takes for
+ * leaked what that thread still has.
  */
 #ifndef PRK_BASE_TSAN_H
 #define PRK_BASE_TSAN_H
@@ -23,10 +24,19 @@
 #ifdef PRK_TSAN
 void __tsan_release(void *address);
 #define prk_tsan_release(address) __tsan_release(address)
-#define PRK_TSAN_ROUNDS 1
 #else
 #define prk_tsan_release(address) ((void)0)
-#define PRK_TSAN_ROUNDS 0
+#endif
+
+#if defined(PRK_TSAN) || defined(__SANITIZE_ADDRESS__)
+#define PRK_SANITIZER_ROUNDS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PRK_SANITIZER_ROUNDS 1
+#endif
+#endif
+#ifndef PRK_SANITIZER_ROUNDS
+#define PRK_SANITIZER_ROUNDS 0
 #endif
 
 #endif

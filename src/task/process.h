@@ -104,8 +104,6 @@ struct prk_family {
 	uint32_t gate_number; /* of the last start by fork */
 	uint32_t *gate; /* shared with forked children */
 	uint32_t children; /* that ever were */
-	uint32_t spare_count;
-	struct prusik_process *spare; /* freed handles, linked by next */
 	uint32_t ends; /* what its end has to do is registered */
 	uint32_t self_open;
 	int self; /* our own pidfd */

@@ -130,6 +130,14 @@ int64_t prusik_process_active_children(struct prusik_process **ret_processes, ui
 
 #define SPARE_MAX 64u
 
+/*
+ * Under the family's lock; not wiped: a forked child uses what its parent had to spare,
+ * and leak checkers see it. Each change is one store, so the list is whole in a child
+ * whatever another thread did when it was forked; the count may then be wrong by one.
+ */
+static struct prusik_process *spare;
+static uint32_t spare_count;
+
 struct prusik_process *prk_family_spare(void)
 {
 	struct prk_family *own = here();
@@ -137,10 +145,10 @@ struct prusik_process *prk_family_spare(void)
 	if (!own)
 		return NULL;
 	prk_futex_lock(&own->lock);
-	struct prusik_process *process = own->spare;
+	struct prusik_process *process = spare;
 	if (process) {
-		own->spare = process->next;
-		own->spare_count--;
+		spare = process->next;
+		spare_count--;
 	}
 	prk_futex_unlock(&own->lock);
 	if (process)
@@ -156,11 +164,12 @@ bool prk_family_keep_spare(struct prusik_process *process)
 
 	if (!own || !prk_cas32_acq(&own->lock, &free, 1)) /* acq [family.lock] */
 		return false;
-	bool kept = own->spare_count < SPARE_MAX;
+	bool kept = spare_count < SPARE_MAX;
 	if (kept) {
-		process->next = own->spare;
-		own->spare = process;
-		own->spare_count++;
+		process->next = spare;
+		prk_barrier();
+		spare = process;
+		spare_count++;
 	}
 	prk_futex_unlock(&own->lock);
 	return kept;

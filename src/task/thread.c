@@ -29,7 +29,7 @@
 /* How often to look whether a new thread has told its number. */
 #define NATIVE_SLICE INT64_C(1000000)
 /* Of destructors, at the end of a thread. */
-#define LAST_ROUND ((uint32_t)PTHREAD_DESTRUCTOR_ITERATIONS - PRK_TSAN_ROUNDS)
+#define LAST_ROUND ((uint32_t)PTHREAD_DESTRUCTOR_ITERATIONS - PRK_SANITIZER_ROUNDS)
 
 static pthread_key_t end_key;
 static int end_key_error;
