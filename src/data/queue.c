@@ -24,11 +24,20 @@ int prk_queue_lock_gets_slow(struct prusik_queue *q)
 	int r = prk_lock_take(&b->get_lock);
 
 	if (r == PRUSIK_RECOVERED) {
-		prk_undo_rollback(&b->undo, b, q->nodes + (q->mask + 1) * q->stride);
+		prk_undo_rollback(&b->undo, &b->puts, q->nodes + (q->mask + 1) * q->stride);
 		prk_queue_mend_index(q);
 		b->get_recovered++;
 	}
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	return prk_undo_sound(&b->undo) ? 0 : prk_queue_refuse_gets(q);
+}
+
+int prk_queue_refuse_gets(struct prusik_queue *q)
+{
+	prk_undo_damage(&q->body->undo);
+	prk_queue_unlock_gets(q);
+	return -EPROTO;
 }
 
 /* A commit has puts in the log of get_lock: before anyone looks at puts, that must be recovered. */
