@@ -322,7 +322,15 @@ void prk_queue_swap_now(struct prusik_queue *q, uint32_t a, uint32_t b);
  * its own, which only reorders the leases; a putter may use the node from Q-D on, so
  * that must not be undone.
  */
-void prk_queue_release_cell(struct prusik_queue *q, uint32_t position);
+static inline void prk_queue_release_cell(struct prusik_queue *q, uint32_t position)
+{
+	struct prk_cursors c = prk_queue_cursors(q->body->cursors);
+
+	if (position != c.frees)
+		prk_queue_swap_now(q, position, c.frees);
+	c.frees++;
+	prk_store64_rel(&q->body->cursors, prk_queue_cursors_word(c)); /* Q-D, rel [queue.cursors] */
+}
 
 /* Under get_lock: so many nodes became free. Wake putters, and joiners if all is finished. */
 void prk_queue_gone_slow(struct prusik_queue *q, uint32_t count);
