@@ -71,7 +71,7 @@ static struct prusik_queue *moved(struct prusik_queue *to, const struct prusik_q
 	*to = *from;
 	to->body = body;
 	to->cells = (uint32_t *)(void *)((char *)from->cells + by);
-	to->index = (struct prk_entry *)(void *)((char *)from->index + by);
+	to->index = (struct prk_queue_entry *)(void *)((char *)from->index + by);
 	to->nodes = from->nodes + by;
 	return to;
 }
