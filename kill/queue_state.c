@@ -89,6 +89,8 @@ static int put_value(struct prusik_queue *q, uint64_t value, int64_t not_before,
 	struct queue_item item = queue_item(value);
 	struct prusik_queue_put_options options = { .not_before = not_before, .priority = (int32_t)(value % 2) };
 
+	if (q->kind == PRUSIK_QUEUE_FIFO && not_before == 0)
+		return prusik_queue_put(q, &item, sizeof item, deadline);
 	return prusik_queue_put_with(q, &item, sizeof item, &options, deadline);
 }
 
