@@ -259,7 +259,7 @@ static bool check(void *object)
 	.recover = recover, .check = check
 
 static const struct kill_case condition_cases[] = {
-	{ CASE("wait", "a notify"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .prepare = hold,
+	{ CASE("wait", "a notify"), .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_ENOUGH, .prepare = hold,
 	  .victim = wait_and_take, .unblock = a_notifier_at_last, .beside = a_notifier },
 	{ CASE("wait", "one waits behind it, one notify"),
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_RESUME, .prepare = hold, .victim = wait_and_take,

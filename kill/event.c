@@ -195,7 +195,7 @@ static const struct kill_case event_cases[] = {
 	{ EVENT("clear", "set"), .setup = set_before, .victim = clear, .beside = clear },
 	{ EVENT("clear", "not set"), .victim = clear, .beside = set_before },
 	{ EVENT("wait", "set"), .setup = set_before, .victim = wait_for_it },
-	{ EVENT("wait", "not set"), .is = KILL_WARM, .victim = wait_for_it, .unblock = is_set_now,
+	{ EVENT("wait", "not set"), .is = KILL_WARM | KILL_ENOUGH, .victim = wait_for_it, .unblock = is_set_now,
 	  .beside = set_before },
 	{ EVENT("wait", "one waits behind it"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
 	  .victim = wait_for_it, .unblock = is_set_with_one_behind, .beside = set_before },
@@ -206,7 +206,7 @@ static const struct kill_case event_cases[] = {
 	{ CANCEL("set", "two wait"), .victim = cancel, .ready = two_heeders, .killed = somebody_cancels },
 	{ CANCEL("set", "two wait, the setter takes no part"), .is = KILL_UNJOINED | KILL_NO_SNAPSHOT,
 	  .victim = cancel, .ready = two_heeders, .beside = cancel, .killed = somebody_cancels },
-	{ CANCEL("wait", "canceled"), .is = KILL_WARM, .victim = wait_until_canceled,
+	{ CANCEL("wait", "canceled"), .is = KILL_WARM | KILL_ENOUGH, .victim = wait_until_canceled,
 	  .unblock = is_canceled_now, .beside = cancel },
 };
 

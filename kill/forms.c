@@ -97,7 +97,7 @@ static bool start(const struct kill_case *c, struct kill_victim *v)
 
 static void unblock(const struct kill_case *c, struct kill_victim *v)
 {
-	if (c->unblock)
+	if (c->unblock && !v->helped)
 		c->unblock(kill_run->object[0], v->slept);
 	v->slept++;
 }
@@ -200,8 +200,10 @@ static enum kill_outcome run_point(const struct kill_case *c, struct kill_victim
 {
 	enum kill_outcome r = go_to(c, v, n);
 
-	if (r == KILL_FINE && c->beside && (form == KILL_BESIDE || form == KILL_RESUME))
+	if (r == KILL_FINE && c->beside && (form == KILL_BESIDE || form == KILL_RESUME)) {
 		c->beside(kill_run->object[0]);
+		v->helped = form == KILL_RESUME && (c->is & KILL_ENOUGH);
+	}
 	bool returned = v->returned;
 	if (r == KILL_FINE)
 		r = end_victim(c, v, form, n);

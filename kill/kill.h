@@ -62,6 +62,7 @@ enum kill_form {
 #define KILL_NO_SNAPSHOT 16u /* what the operation changes does not lie in the object */
 #define KILL_NO_ALL 32u /* everybody dead at once is not a state that check can judge */
 #define KILL_FREEZE 128u /* warm, and its sentinel is held still: it alone can bury */
+#define KILL_ENOUGH 512u /* resume: what beside did is all that the victim waits for; no unblock comes after it */
 #define KILL_LONG 256u /* its like is among the others: --quick leaves it out, unless asked for by name */
 #define KILL_NO_RESUME 64u /* a victim that lives on may leave the others waiting, rightly */
 

@@ -269,7 +269,7 @@ static const struct kill_case queue_kinds_cases[] = {
 	EACH("join", "empty", "", join_now, .lent = 0),
 	EACH("join", "one", "+1", join_now, .fails = true),
 	EACH("join", "leased", "+1a1", join_now, .fails = true),
-	{ CASE("join", "one, done beside", "+1"), WAITING, .setup = queue_setup, .victim = join_waiting,
+	{ CASE("join", "one, done beside", "+1"), WAITING | KILL_ENOUGH, .setup = queue_setup, .victim = join_waiting,
 	  .unblock = queue_one_out_at_last, .beside = queue_one_out },
 	{ CASE("done", "the last, one waits to join", "+1", .victim_takes = 1, .done = { 1 }), WAITING | KILL_NO_RESUME,
 	  .setup = queue_with_a_joiner, .victim = done, .killed = queue_one_out },

@@ -71,7 +71,7 @@ static struct prusik_queue *moved(struct prusik_queue *to, const struct prusik_q
 	*to = *from;
 	to->body = body;
 	to->cells = (uint32_t *)(void *)((char *)from->cells + by);
-	to->index = (struct prk_entry *)(void *)((char *)from->index + by);
+	to->index = (struct prk_queue_entry *)(void *)((char *)from->index + by);
 	to->nodes = from->nodes + by;
 	return to;
 }
@@ -89,6 +89,8 @@ static int put_value(struct prusik_queue *q, uint64_t value, int64_t not_before,
 	struct queue_item item = queue_item(value);
 	struct prusik_queue_put_options options = { .not_before = not_before, .priority = (int32_t)(value % 2) };
 
+	if (q->kind == PRUSIK_QUEUE_FIFO && not_before == 0)
+		return prusik_queue_put(q, &item, sizeof item, deadline);
 	return prusik_queue_put_with(q, &item, sizeof item, &options, deadline);
 }
 

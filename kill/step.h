@@ -17,6 +17,7 @@ struct kill_victim {
 	pid_t frozen; /* its sentinel, held still; 0 = none */
 	uint32_t steps; /* of the operation that are done */
 	int slept;
+	bool helped; /* beside has done what it waits for */
 	bool returned;
 	bool stopped; /* else a step is under way */
 	uint32_t *phase;

@@ -25,7 +25,9 @@
  * over, if the queue or prusik_queue_detach has set one.
  *
  * Context of every call: threads; not signal handlers. None is ended by a signal.
- * A call that waits may also return -ECANCELED (prusik/cancel.h).
+ * A call that waits may also return -ECANCELED (prusik/cancel.h). Any may return -EPROTO:
+ * the queue's memory has been written to by others, and what one who died in it was
+ * doing cannot be undone; from then on it is refused.
  *
  * Async-signal-safe: none.
  */

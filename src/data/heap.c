@@ -328,7 +328,7 @@ static void recover(struct prk_heap_view *v)
 	prk_store32_rlx(&h->recovered, prk_load32_rlx(&h->recovered) + 1);
 	if (prk_load32_rlx(&h->undo.count) == 0)
 		return;
-	if (has_happened(v))
+	if (prk_load32_rlx(&h->undo.count) <= PRK_UNDO_MAX && has_happened(v))
 		prk_undo_commit(&h->undo);
 	else if (!roll_back(v))
 		prk_store32_rlx(&h->broken, 1);
@@ -361,7 +361,9 @@ int prk_heap_lock(struct prk_heap_view *v)
 		state = prk_heap_settle_arena(v->arena);
 	}
 	/* A log that is not empty, though nobody died, is no log. */
-	if (prk_load32_rlx(&h->broken) || prk_load32_rlx(&h->undo.count))
+	if (!prk_undo_sound(&h->undo))
+		prk_undo_damage(&h->undo);
+	if (prk_load32_rlx(&h->broken) || !prk_undo_sound(&h->undo))
 		state = -EPROTO;
 	if (state == 0 && (prk_load64_rlx(&h->doomed) || prk_load64_rlx(&h->spare)))
 		state = tidy(v);

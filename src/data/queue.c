@@ -24,11 +24,20 @@ int prk_queue_lock_gets_slow(struct prusik_queue *q)
 	int r = prk_lock_take(&b->get_lock);
 
 	if (r == PRUSIK_RECOVERED) {
-		prk_undo_rollback(&b->undo, b, q->nodes + (q->mask + 1) * q->stride);
+		prk_undo_rollback(&b->undo, &b->puts, q->nodes + (q->mask + 1) * q->stride);
 		prk_queue_mend_index(q);
 		b->get_recovered++;
 	}
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	return prk_undo_sound(&b->undo) ? 0 : prk_queue_refuse_gets(q);
+}
+
+int prk_queue_refuse_gets(struct prusik_queue *q)
+{
+	prk_undo_damage(&q->body->undo);
+	prk_queue_unlock_gets(q);
+	return -EPROTO;
 }
 
 /* A commit has puts in the log of get_lock: before anyone looks at puts, that must be recovered. */
@@ -100,7 +109,7 @@ struct goods {
 	const struct prusik_queue_put_options *options; /* may be NULL */
 };
 
-uint32_t prk_queue_room(struct prusik_queue *q)
+static inline uint32_t room(struct prusik_queue *q)
 {
 	struct prk_queue_body *b = q->body;
 
@@ -111,18 +120,32 @@ uint32_t prk_queue_room(struct prusik_queue *q)
 	return used < q->capacity ? q->capacity - used : 0;
 }
 
-static void fill(struct prusik_queue *q, uint64_t number, const struct iovec *item,
-		 const struct prusik_queue_put_options *options)
+uint32_t prk_queue_room(struct prusik_queue *q)
+{
+	return room(q);
+}
+
+static inline void fill(struct prusik_queue *q, uint64_t number, const void *data, uint64_t length,
+			const struct prusik_queue_put_options *options)
 {
 	struct prk_node *node = prk_queue_node(q, prk_queue_node_at(q, (uint32_t)number));
 
 	node->number = number;
-	node->length = (uint32_t)item->iov_len;
+	node->length = (uint32_t)length;
 	node->failures = 0;
 	node->due = options ? options->not_before : 0;
 	node->priority = options ? options->priority : 0;
-	if (item->iov_len)
-		memcpy(node + 1, item->iov_base, item->iov_len);
+	if (length)
+		memcpy(node + 1, data, length);
+}
+
+/* Make n items of what was filled, and tell those who wait for them. */
+static inline void publish(struct prusik_queue *q, uint32_t n)
+{
+	struct prk_queue_body *b = q->body;
+
+	prk_store64_rel(&b->puts, b->puts + n); /* Q-P, rel [queue.puts] */
+	prk_queue_wake_if(&b->getters, &b->filled, n);
 }
 
 /* One locked attempt: how many of the items were put, -EAGAIN: full, -EPIPE: closed. */
@@ -133,7 +156,7 @@ static int64_t try_put(struct prusik_queue *q, const struct goods *goods)
 
 	if (r < 0)
 		return r;
-	uint32_t n = prk_queue_room(q);
+	uint32_t n = room(q);
 	if (prk_queue_closed(q)) {
 		r = -EPIPE;
 	} else if (n == 0) {
@@ -142,11 +165,10 @@ static int64_t try_put(struct prusik_queue *q, const struct goods *goods)
 		if (n > goods->count)
 			n = goods->count;
 		for (uint32_t i = 0; i < n; i++)
-			fill(q, b->puts + i, &goods->items[i], goods->options);
+			fill(q, b->puts + i, goods->items[i].iov_base, goods->items[i].iov_len, goods->options);
 		if (goods->options && goods->options->not_before > 0)
 			prk_store32_rlx(&b->delays, 1); /* before Q-P, which publishes it */
-		prk_store64_rel(&b->puts, b->puts + n); /* Q-P, rel [queue.puts] */
-		prk_queue_wake_if(&b->getters, &b->filled, n);
+		publish(q, n);
 		r = n;
 	}
 	prk_queue_unlock_puts(q);
@@ -239,8 +261,26 @@ static int64_t put_all(struct prusik_queue *q, const struct iovec *items, uint32
 	return done;
 }
 
+/* One item, where there is room and nobody in the way: the same steps as in try_put. False: nothing was done. */
+static inline bool put_at_once(struct prusik_queue *q, const void *data, uint64_t length)
+{
+	struct prk_queue_body *b = q->body;
+
+	if (!prk_lock_try(&b->put_lock))
+		return false;
+	bool open = room(q) > 0 && !prk_queue_closed(q);
+	if (open) {
+		fill(q, b->puts, data, length, NULL);
+		publish(q, 1);
+	}
+	prk_queue_unlock_puts(q);
+	return open;
+}
+
 int prusik_queue_put(struct prusik_queue *queue, const void *data, uint64_t length, int64_t deadline)
 {
+	if (queue && data && length <= queue->item_max && put_at_once(queue, data, length))
+		return 0;
 	return prusik_queue_put_with(queue, data, length, NULL, deadline);
 }
 

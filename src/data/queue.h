@@ -87,7 +87,7 @@
 #include <prusik/queue.h>
 
 #define PRK_QUEUE_MAGIC UINT64_C(0x657565756b737270) /* "prskueue" */
-#define PRK_QUEUE_VERSION 2u
+#define PRK_QUEUE_VERSION 3u
 #define PRK_QUEUE_PRODUCERS 64u
 
 struct prk_queue_body {
@@ -123,31 +123,26 @@ struct prk_queue_body {
 	uint32_t putters;
 	uint32_t emptied;
 	uint32_t parked;
-	uint32_t get_reserved;
+	uint32_t index_stale;
 	int64_t limit; /* when the first lease ends by time; 0: none does */
 	uint32_t joiners;
 	uint32_t idle;
-	uint32_t index_stale;
-	uint32_t get_recovered;
+	struct prk_undo undo; /* its first 8 bytes, which each taker looks at, end that line */
 
-	/* 192 */
+	/* 704 */
 	uint32_t ordered; /* entries of the heap at the front of the index */
 	uint32_t delayed; /* entries of the one at its back */
 	uint32_t dead; /* parked nodes that are */
-	uint32_t order_reserved;
+	uint32_t get_recovered;
 	uint64_t returned;
 	uint64_t retried;
 	uint64_t buried;
 	uint64_t order_spare[3];
 
-	/* 256 */
+	/* 768 */
 	uint32_t producer[PRK_QUEUE_PRODUCERS];
 
-	/* 512 */
-	struct prk_undo undo;
-	uint64_t undo_reserved[7];
-
-	/* then size cells, size index entries and size nodes, each beginning on a line */
+	/* 1024: then size cells, size index entries and size nodes, each beginning on a line */
 };
 
 enum prk_node_state { /* of a leased or parked node */
@@ -176,7 +171,7 @@ struct prk_node {
 #define PRK_QUEUE_NOBODY PRK_ID_MASK
 
 /* An entry of the index: the smallest (key, tie) is next. */
-struct prk_entry {
+struct prk_queue_entry {
 	uint64_t key;
 	uint32_t tie;
 	uint32_t node;
@@ -186,7 +181,7 @@ struct prk_entry {
 struct prusik_queue {
 	struct prk_queue_body *body;
 	uint32_t *cells;
-	struct prk_entry *index;
+	struct prk_queue_entry *index;
 	char *nodes;
 	uint64_t stride;
 	uint64_t item_max;
@@ -250,9 +245,13 @@ static inline bool prk_queue_discarded(const struct prusik_queue *q)
 	return prk_queue_closed(q) == 1 + PRUSIK_QUEUE_DISCARD;
 }
 
-/* Take a side's lock, cleaning up after a dead holder. 0, or why it cannot be had. */
+/*
+ * Take a side's lock, cleaning up after a dead holder. 0, or why it cannot be had;
+ * -EPROTO: the undo log holds nonsense.
+ */
 int prk_queue_lock_puts_slow(struct prusik_queue *q);
 int prk_queue_lock_gets_slow(struct prusik_queue *q);
+int prk_queue_refuse_gets(struct prusik_queue *q);
 
 static inline int prk_queue_lock_puts(struct prusik_queue *q)
 {
@@ -261,7 +260,11 @@ static inline int prk_queue_lock_puts(struct prusik_queue *q)
 
 static inline int prk_queue_lock_gets(struct prusik_queue *q)
 {
-	return prk_lock_try(&q->body->get_lock) ? 0 : prk_queue_lock_gets_slow(q);
+	struct prk_queue_body *b = q->body;
+
+	if (__builtin_expect(!prk_lock_try(&b->get_lock), 0))
+		return prk_queue_lock_gets_slow(q);
+	return __builtin_expect(prk_undo_sound(&b->undo), 1) ? 0 : prk_queue_refuse_gets(q);
 }
 
 static inline void prk_queue_unlock_puts(struct prusik_queue *q)
@@ -319,7 +322,15 @@ void prk_queue_swap_now(struct prusik_queue *q, uint32_t a, uint32_t b);
  * its own, which only reorders the leases; a putter may use the node from Q-D on, so
  * that must not be undone.
  */
-void prk_queue_release_cell(struct prusik_queue *q, uint32_t position);
+static inline void prk_queue_release_cell(struct prusik_queue *q, uint32_t position)
+{
+	struct prk_cursors c = prk_queue_cursors(q->body->cursors);
+
+	if (position != c.frees)
+		prk_queue_swap_now(q, position, c.frees);
+	c.frees++;
+	prk_store64_rel(&q->body->cursors, prk_queue_cursors_word(c)); /* Q-D, rel [queue.cursors] */
+}
 
 /* Under get_lock: so many nodes became free. Wake putters, and joiners if all is finished. */
 void prk_queue_gone_slow(struct prusik_queue *q, uint32_t count);

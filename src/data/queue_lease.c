@@ -53,7 +53,7 @@ static bool is_mine(const struct prk_node *node)
 
 /* ---- done ---- */
 
-static int finish(struct prusik_queue *q, const struct prusik_lease *lease)
+static inline int finish(struct prusik_queue *q, const struct prusik_lease *lease)
 {
 	int64_t position = prk_queue_find_lease(q, lease);
 
@@ -85,9 +85,16 @@ int64_t prusik_queue_done_many(struct prusik_queue *queue, const struct prusik_l
 
 int prusik_queue_done(struct prusik_queue *queue, const struct prusik_lease *lease)
 {
-	int64_t r = prusik_queue_done_many(queue, lease, 1);
-
-	return r < 0 ? (int)r : r == 0 ? -ESTALE : 0;
+	if (!queue || !lease)
+		return -EINVAL;
+	int r = prk_queue_lock_gets(queue);
+	if (r < 0)
+		return r;
+	r = finish(queue, lease);
+	prk_queue_unlock_gets(queue);
+	if (prk_queue_closed(queue)) /* as above */
+		prk_queue_wake_takers(queue, INT_MAX);
+	return r;
 }
 
 /* ---- giving back ---- */

@@ -18,11 +18,11 @@
 
 _Static_assert(offsetof(struct prk_queue_body, put_lock) == 64 &&
 		       offsetof(struct prk_queue_body, get_lock) == 128 &&
-		       offsetof(struct prk_queue_body, ordered) == 192 &&
-		       offsetof(struct prk_queue_body, undo) == 512,
+		       offsetof(struct prk_queue_body, undo) == 192 - 8 &&
+		       offsetof(struct prk_queue_body, ordered) == 704 && sizeof(struct prk_queue_body) == 1024,
 	       "putters and takers have cache lines of their own");
 _Static_assert(sizeof(struct prk_queue_body) % LINE == 0, "cells begin on a line");
-_Static_assert(sizeof(struct prk_node) == 48 && sizeof(struct prk_entry) == 16, "shared layout");
+_Static_assert(sizeof(struct prk_node) == 48 && sizeof(struct prk_queue_entry) == 16, "shared layout");
 
 static uint32_t signature(void)
 {
@@ -55,7 +55,7 @@ static uint64_t cells_bytes(uint32_t size)
 
 static uint64_t index_bytes(uint32_t size)
 {
-	return round_up((uint64_t)size * sizeof(struct prk_entry), LINE);
+	return round_up((uint64_t)size * sizeof(struct prk_queue_entry), LINE);
 }
 
 static uint64_t body_bytes(uint32_t size, uint64_t item_max)
@@ -111,7 +111,7 @@ static bool is_queue(const struct prk_queue_body *b, uint64_t bytes)
 	return prk_load64_acq(&b->magic) == PRK_QUEUE_MAGIC && /* acq [queue.magic] */
 	       b->version == PRK_QUEUE_VERSION && b->signature == signature() && b->capacity > 0 &&
 	       b->capacity <= CAPACITY_MAX && b->size == power_of_two(b->capacity) && b->item_max > 0 &&
-	       b->item_max <= ITEM_MAX_MAX && b->kind <= PRUSIK_QUEUE_PRIORITY && b->lease >= 0 &&
+	       b->item_max <= ITEM_MAX_MAX && b->undo.damaged == 0 && b->kind <= PRUSIK_QUEUE_PRIORITY && b->lease >= 0 &&
 	       body_bytes(b->size, b->item_max) <= bytes;
 }
 
@@ -123,7 +123,7 @@ static int make_handle(struct prk_queue_body *body, bool private_memory, struct 
 		return -ENOMEM;
 	q->body = body;
 	q->cells = (uint32_t *)(void *)(body + 1);
-	q->index = (struct prk_entry *)(void *)((char *)(body + 1) + cells_bytes(body->size));
+	q->index = (struct prk_queue_entry *)(void *)((char *)(body + 1) + cells_bytes(body->size));
 	q->nodes = (char *)q->index + index_bytes(body->size);
 	q->stride = stride(body->item_max);
 	q->item_max = body->item_max;
@@ -386,7 +386,7 @@ bool prk_queue_valid(const struct prusik_queue *q)
 	uint32_t size = q->mask + 1, held = c.gets - c.frees, ready = (uint32_t)b->puts - c.gets;
 	char *seen = prk_sys_calloc(size), *indexed = prk_sys_calloc(size);
 	bool ok = seen && indexed && held <= q->capacity && b->parked <= held && ready <= q->capacity - held &&
-		  b->undo.count == 0 && prk_queue_index_valid(q, indexed);
+		  prk_undo_sound(&b->undo) && prk_queue_index_valid(q, indexed);
 
 	for (uint32_t i = 0; ok && i < size; i++) {
 		uint32_t node = prk_queue_node_at(q, c.frees + i);

@@ -19,34 +19,35 @@
 
 /* A heap within the index: entry i is at first[i * step]. */
 struct heap {
-	struct prk_entry *first;
+	struct prk_queue_entry *first;
 	int64_t step;
 	uint32_t *count;
+	uint32_t last; /* entry that there is room for, whatever the count says */
 };
 
 static struct heap ordered(const struct prusik_queue *q)
 {
-	return (struct heap){ q->index, 1, &q->body->ordered };
+	return (struct heap){ q->index, 1, &q->body->ordered, q->mask };
 }
 
 static struct heap delayed(const struct prusik_queue *q)
 {
-	return (struct heap){ q->index + q->mask, -1, &q->body->delayed };
+	return (struct heap){ q->index + q->mask, -1, &q->body->delayed, q->mask };
 }
 
-static struct prk_entry *entry(const struct heap *heap, uint32_t i)
+static struct prk_queue_entry *entry(const struct heap *heap, uint32_t i)
 {
 	return heap->first + i * heap->step;
 }
 
-static bool before(const struct prk_entry *a, const struct prk_entry *b)
+static bool before(const struct prk_queue_entry *a, const struct prk_queue_entry *b)
 {
 	return a->key != b->key ? a->key < b->key : a->tie < b->tie;
 }
 
 static void exchange(const struct heap *heap, uint32_t i, uint32_t j)
 {
-	struct prk_entry was = *entry(heap, i);
+	struct prk_queue_entry was = *entry(heap, i);
 
 	*entry(heap, i) = *entry(heap, j);
 	*entry(heap, j) = was;
@@ -70,10 +71,12 @@ static void sift_down(const struct heap *heap, uint32_t i, uint32_t count)
 }
 
 /* The count is raised at once: who looks at it without the lock must not miss an item. */
-static void push(const struct heap *heap, struct prk_entry new)
+static void push(const struct heap *heap, struct prk_queue_entry new)
 {
 	uint32_t n = *heap->count;
 
+	if (n > heap->last)
+		return; /* corrupt memory */
 	*entry(heap, n) = new;
 	prk_store32_rel(heap->count, n + 1); /* rel [queue.ordered]: before the ring gives the item up */
 	sift_up(heap, n);
@@ -83,6 +86,8 @@ static void pop(const struct heap *heap)
 {
 	uint32_t n = *heap->count - 1;
 
+	if (n > heap->last)
+		return; /* corrupt memory */
 	*entry(heap, 0) = *entry(heap, n);
 	sift_down(heap, 0, n);
 	prk_store32_rel(heap->count, n); /* rel [queue.ordered] */
@@ -91,25 +96,25 @@ static void pop(const struct heap *heap)
 /* ---- entries ---- */
 
 /* Lower is earlier: by kind, then in the order of putting. */
-static struct prk_entry ordered_entry(const struct prusik_queue *q, uint32_t number)
+static struct prk_queue_entry ordered_entry(const struct prusik_queue *q, uint32_t number)
 {
 	const struct prk_node *node = prk_queue_node(q, number);
 	uint64_t n = node->number;
 
 	if (q->kind == PRUSIK_QUEUE_LIFO)
-		return (struct prk_entry){ ~n, 0, number };
+		return (struct prk_queue_entry){ ~n, 0, number };
 	if (q->kind == PRUSIK_QUEUE_PRIORITY) {
 		uint64_t rank = (uint32_t)node->priority ^ UINT32_C(0x80000000);
-		return (struct prk_entry){ rank << 32 | n >> 32, (uint32_t)n, number };
+		return (struct prk_queue_entry){ rank << 32 | n >> 32, (uint32_t)n, number };
 	}
-	return (struct prk_entry){ n, 0, number };
+	return (struct prk_queue_entry){ n, 0, number };
 }
 
-static struct prk_entry delayed_entry(const struct prusik_queue *q, uint32_t number)
+static struct prk_queue_entry delayed_entry(const struct prusik_queue *q, uint32_t number)
 {
 	const struct prk_node *node = prk_queue_node(q, number);
 
-	return (struct prk_entry){ (uint64_t)node->due, (uint32_t)node->number, number };
+	return (struct prk_queue_entry){ (uint64_t)node->due, (uint32_t)node->number, number };
 }
 
 static void enter(const struct prusik_queue *q, uint32_t state, uint32_t number)

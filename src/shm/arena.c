@@ -48,7 +48,9 @@ static int arena_ready(struct prusik_arena *arena)
 {
 	struct prk_arena_shm *shm = arena->shm;
 
-	if (prk_load32_rlx(&shm->broken) || prk_load32_rlx(&shm->undo.count) != 0)
+	if (!prk_undo_sound(&shm->undo))
+		prk_undo_damage(&shm->undo); /* nor is it to be obeyed */
+	if (prk_load32_rlx(&shm->broken) || !prk_undo_sound(&shm->undo))
 		return -EPROTO;
 	return prk_load64_rlx(&shm->claims) ? prk_arena_reclaim(arena) : 0;
 }

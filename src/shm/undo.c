@@ -7,9 +7,16 @@ static bool inside(const char *word, uint64_t size, const char *low, const char 
 	       (uintptr_t)word % size == 0;
 }
 
-bool prk_undo_rollback(struct prk_undo *log, void *low, void *high)
+void prk_undo_damage(struct prk_undo *log)
 {
-	uint32_t n = log->count;
+	prk_store32_rlx(&log->damaged, 1);
+	prk_barrier();
+}
+
+/* 0, or how many entries remain when one that cannot be obeyed was met. */
+static uint32_t take_back(struct prk_undo *log, const char *low, const char *high)
+{
+	uint32_t n = prk_load32_rlx(&log->count);
 
 	for (; n > 0 && n <= PRK_UNDO_MAX; n--) {
 		int64_t distance = log->entry[n - 1].distance;
@@ -26,6 +33,13 @@ bool prk_undo_rollback(struct prk_undo *log, void *low, void *high)
 		prk_store32_rlx(&log->count, n - 1); /* R2 */
 		prk_barrier();
 	}
+	return n;
+}
+
+bool prk_undo_rollback(struct prk_undo *log, void *low, void *high)
+{
+	if (prk_load32_rlx(&log->damaged) || take_back(log, low, high) > 0)
+		prk_undo_damage(log); /* before count: killed between, it is damaged all the same */
 	prk_undo_commit(log);
-	return n == 0;
+	return prk_load32_rlx(&log->damaged) == 0;
 }
