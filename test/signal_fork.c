@@ -162,6 +162,8 @@ TEST_WITHIN(forks_of_a_busy_program, 60)
 	ck_assert_int_eq(prusik_signal_on(SIGUSR2, count_up, &other), 0);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(prusik_thread_start(be_busy, NULL, NULL, &threads[i]), 0);
+	for (int i = 0; i < 4; i++) /* a beginning thread holds a lock of AddressSanitizer's */
+		ck_assert_int_gt(prusik_thread_native_id(threads[i]), 0);
 	for (int i = 0; i < 200; i++) {
 		pid_t child = test_fork(raise_some, NULL);
 		prusik_signal_kill(child, SIGRTMIN); /* at its very start */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "base/tsan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,18 @@
 #endif
 #ifndef UNSANITIZED
 #define UNSANITIZED
+#endif
+
+/*
+ * ThreadSanitizer takes every clone for a fork, and in the child ignores what the thread
+ * does from then on; with shared memory that would be the caller. libc's other name for
+ * it goes past that.
+ */
+#ifdef PRK_TSAN
+int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+#define clone_sharing_memory __clone
+#else
+#define clone_sharing_memory clone
 #endif
 
 static int result(long r)
@@ -160,8 +173,9 @@ static pid_t clone_program(struct exec_call *call, int *ret_pidfd)
 	else
 		return r;
 	if (r == 0)
-		r = result(clone(be_program, (char *)stack + size,
-				 CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, call, ret_pidfd));
+		r = result(clone_sharing_memory(be_program, (char *)stack + size,
+						CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, call,
+						ret_pidfd));
 	prk_sys_munmap(stack, size);
 	return r;
 }
