@@ -246,6 +246,12 @@ int prk_heap_take(struct prk_heap_view *v, struct prk_shelf *shelf, uint64_t byt
 /* The object of that first word. 8 words at most. */
 int prk_heap_give(struct prk_heap_view *v, struct prk_shelf *shelf, uint64_t offset, uint64_t first_word);
 
+/* The object of that first word will be given back: have its page come. */
+static inline void prk_heap_fetch_page(const struct prk_heap_view *v, uint64_t offset, uint64_t first_word)
+{
+	__builtin_prefetch((const char *)v->arena->shm + offset - (first_word & 0xffff) * PRK_HEAP_GRANULE);
+}
+
 /* Give up the change: nothing of it has happened. Returns result. */
 int prk_heap_undo(struct prk_heap_view *v, int result);
 
