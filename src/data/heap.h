@@ -110,10 +110,10 @@ struct prk_heap_view {
 
 /* ---- offsets ---- */
 
-/* That many bytes at offset; NULL where they do not all lie among the arena's blocks. */
+/* That many bytes at offset; NULL where they do not all lie among the arena's blocks, or no words can begin. */
 static inline void *prk_heap_at(const struct prk_heap_view *v, uint64_t offset, uint64_t bytes)
 {
-	if (offset < PRK_ARENA_FIRST || !prk_arena_within(v->arena, offset, bytes))
+	if (offset % sizeof(uint64_t) || offset < PRK_ARENA_FIRST || !prk_arena_within(v->arena, offset, bytes))
 		return NULL;
 	return (char *)v->arena->shm + offset;
 }
