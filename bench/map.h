@@ -47,10 +47,16 @@ struct map_peer {
 	int (*flush)(struct map_end *end);
 };
 
+/* The loops, of dict.c. All 0 or -errno; work does count operations. */
+int map_fill(const struct map_peer *peer, struct map_end *end);
+int map_work(const struct map_peer *peer, struct map_end *end, uint32_t member, uint64_t count);
+
 /* peer_map_*.c; those weak are NULL when the library they need was not there. */
 extern const struct map_peer map_prusik;
+extern const struct map_peer map_prusik_many;
 extern const struct map_peer map_lmdb __attribute__((weak));
 extern const struct map_peer map_glib __attribute__((weak));
+extern const struct map_peer map_memcached;
 extern const struct map_peer map_redis __attribute__((weak));
 extern const struct map_peer map_redis_pipelined __attribute__((weak));
 

@@ -47,6 +47,11 @@ static int join(struct map_end *end)
 	return 0;
 }
 
+static void leave(struct map_end *end)
+{
+	g_hash_table_destroy(end->own);
+}
+
 static int set(struct map_end *end, const char key[MAP_KEY], const char value[MAP_VALUE])
 {
 	pthread_mutex_lock(&mutex);
@@ -83,5 +88,5 @@ static int add(struct map_end *end, const char key[MAP_KEY])
 }
 
 const struct map_peer map_glib = {
-	.unfit = unfit, .join = join, .fill = fill, .get = get, .set = set, .add = add,
+	.unfit = unfit, .join = join, .leave = leave, .fill = fill, .get = get, .set = set, .add = add,
 };

@@ -82,6 +82,15 @@ static int join(struct map_end *end)
 	return result(r);
 }
 
+static void leave(struct map_end *end)
+{
+	struct lmdb_end *own = end->own;
+
+	mdb_txn_abort(own->reader);
+	mdb_env_close(own->env);
+	free(own);
+}
+
 static int put(struct lmdb_end *own, MDB_txn *txn, const char *key, const void *value, size_t length)
 {
 	MDB_val k = { MAP_KEY, (void *)(uintptr_t)key }, v = { length, (void *)(uintptr_t)value };
@@ -148,5 +157,5 @@ static int add(struct map_end *end, const char key[MAP_KEY])
 }
 
 const struct map_peer map_lmdb = {
-	.open = open_map, .close = close_map, .join = join, .fill = fill, .get = get, .set = set, .add = add,
+	.open = open_map, .close = close_map, .join = join, .leave = leave, .fill = fill, .get = get, .set = set, .add = add,
 };

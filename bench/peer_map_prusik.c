@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <prusik/dict.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct prusik_map {
 	struct prusik_arena *arena;
@@ -65,6 +66,62 @@ static int add(struct map_end *end, const char key[MAP_KEY])
 
 	return r < 0 ? r : 0;
 }
+
+/* ---- a batch at a time ---- */
+
+struct batch {
+	struct prusik_dict_wanted wanted[MAP_BATCH];
+	char keys[MAP_BATCH][MAP_KEY], values[MAP_BATCH][MAP_VALUE];
+};
+
+static const char *only_get(const struct map_shape *shape)
+{
+	return shape->operation == MAP_GET ? NULL : "it is for getting";
+}
+
+static int join_batch(struct map_end *end)
+{
+	end->own = calloc(1, sizeof(struct batch));
+	return end->own ? 0 : -ENOMEM;
+}
+
+static void leave_batch(struct map_end *end)
+{
+	free(end->own);
+}
+
+static int flush(struct map_end *end)
+{
+	struct batch *b = end->own;
+	uint32_t n = end->waiting;
+	uint64_t word;
+
+	end->waiting = 0;
+	if (prusik_dict_get_many(dict_of(end), b->wanted, n) != n)
+		return -ENOENT;
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(&word, b->values[i], sizeof word);
+		if (word != end->asked[i])
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int get_later(struct map_end *end, const char key[MAP_KEY], char value[MAP_VALUE])
+{
+	struct batch *b = end->own;
+	uint32_t i = end->waiting++;
+
+	(void)value;
+	memcpy(b->keys[i], key, MAP_KEY);
+	b->wanted[i] = (struct prusik_dict_wanted){ b->keys[i], MAP_KEY, b->values[i], MAP_VALUE, 0 };
+	return end->waiting == MAP_BATCH ? flush(end) : 0;
+}
+
+const struct map_peer map_prusik_many = {
+	.unfit = only_get, .open = open_map, .close = close_map, .join = join_batch, .leave = leave_batch,
+	.fill = fill, .get = get_later, .set = set, .add = add, .flush = flush,
+};
 
 const struct map_peer map_prusik = {
 	.open = open_map, .close = close_map, .fill = fill, .get = get, .set = set, .add = add,

@@ -22,11 +22,14 @@ _prusik()
 	ls) options="-l --long --json -t --type" ;;
 	rm) options="-f --force" ;;
 	gc) options="-q --quiet" ;;
+	dict) options="-q --quiet -j --json -0 --null -x --new -d --default -w --wait -n --nowait -s --size -E --no-code" verbs="get set del keys items len cas incr update watch clear" kind=dict ;;
+	list) options="-q --quiet -j --json -0 --null -s --size -E --no-code" verbs="append insert set get pop index remove slice len clear" kind=list ;;
+	queue) options="--kind --max --item-max --tries --ttl --delay --retry-delay --lease --loop --dead --discard --json -w --wait -n --nowait -E --no-code -p --priority -0 --null -q --quiet" verbs="new put get take done fail peek len join dead requeue drain close rm" kind=queue ;;
 	esac
 	((COMP_CWORD == 2)) || verbs=
 	if [[ $word == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$word"))
-	elif [[ $command == @(lock|sem|event|barrier|ls|rm) && $previous != -[wEcmt] ]]; then
+	elif [[ $command == @(lock|sem|event|barrier|dict|list|queue|ls|rm) && $previous != -[wEcmtdsp] ]]; then
 		COMPREPLY=($(compgen -W "$verbs $(prusik ls ${kind:+-t "$kind"} 2>/dev/null)" -- "$word"))
 	fi
 }

@@ -167,8 +167,8 @@ static void write_text(struct cmd_holder *holder, char **command)
 				       *command);
 }
 
-/* Who runs, before it does; pid last, since it says that the rest is so. */
-static void write_down(struct cmd_holder *holder, uint64_t token, pid_t pid, bool group, char **command)
+/* What is known before the command's process is there. */
+static void describe(struct cmd_holder *holder, uint64_t token, bool group, char **command)
 {
 	struct timespec now;
 
@@ -179,6 +179,11 @@ static void write_down(struct cmd_holder *holder, uint64_t token, pid_t pid, boo
 	holder->token = token;
 	holder->space = own_space();
 	holder->group = group;
+}
+
+/* Who runs, before it does; pid last, since it says that the rest is so. */
+static void write_down(struct cmd_holder *holder, pid_t pid)
+{
 	holder->start = start_of(pid);
 	set_pid(holder, pid);
 }
@@ -273,22 +278,25 @@ int cmd_holder_run(struct cmd_holder *holder, uint64_t token, char **command)
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, the exit status would be lost */
 	keyboard_reaches_it = !group;
 	catch (old);
+	describe(holder, token, group, command); /* now: the child is not to wait for it */
 	pid_t pid = fork();
 	if (pid == 0) {
 		uncatch(old);
 		close(gate[1]);
 		be_command(gate[0], group, command);
 	}
-	close(gate[0]);
 	if (pid < 0) {
+		int r = failed("fork");
+		close(gate[0]);
 		close(gate[1]);
-		return failed("fork");
+		return r;
 	}
 	if (group)
 		setpgid(pid, pid);
-	write_down(holder, token, pid, group, command);
+	write_down(holder, pid);
 	forward_to = pid;
 	int code = write(gate[1], "g", 1) == 1 ? 0 : CANNOT;
+	close(gate[0]);
 	close(gate[1]);
 	code = code ? code : exit_code_of(pid);
 	forward_to = 0;

@@ -6,39 +6,12 @@
  *   0  from the beginning on
  *   1  patches, each: 3 bytes of offset, 1 of length, and so many bytes
  *   2  from where the header's words begin that change, on
- * What says that it is one of ours (magic, version, signature, domain) is put right
- * afterwards, or nothing would be reached; so is a lock that names a living thread, which
- * would rightly be waited for.
  */
-#include "base/life.h"
-#include "shm/alloc.h"
-#include "shm/named.h"
-#include "shm/segment.h"
+#include "ground.h"
 
-#include <fcntl.h>
-#include <prusik.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define BYTES (UINT64_C(128) << 10)
-#define NAME "fuzz"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char whole[BYTES], bytes[BYTES];
-static uint64_t whole_bytes; /* of the arena at first; its limit is BYTES */
-static char path[4096];
+static struct whole whole;
 
 /* ---- an arena in order ---- */
-
-static void must(int ok)
-{
-	if (!ok)
-		abort();
-}
 
 static int make_whole(struct prusik_arena *arena, void *context)
 {
@@ -64,39 +37,17 @@ static int make_whole(struct prusik_arena *arena, void *context)
 	return 0;
 }
 
-static char directory[] = "/dev/shm/prusik-fuzz-XXXXXX";
-
-static void tidy_up(void)
-{
-	static const char *const files[] = { "life", "fuzz.arena", "whole.arena" };
-
-	for (unsigned int i = 0; i < sizeof files / sizeof files[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s", directory, files[i]);
-		unlink(path);
-	}
-	rmdir(directory);
-}
-
 static void begin(void)
 {
 	struct prusik_arena *arena;
 
-	if (whole_bytes)
+	if (whole.length)
 		return;
-	must(mkdtemp(directory) != NULL && setenv("PRUSIK_DIR", directory, 1) == 0);
-	must(atexit(tidy_up) == 0);
-	for (uint32_t i = 0; i < 3 * PRK_SLOTS_UNGUARDED; i++) {
-		must(prk_joined() == 0);
-		prk_leave(); /* so that our id is no number that means something else in the file */
-	}
-	must(prk_joined() == 0);
+	begin_domain();
 	must(prk_named_open_within("whole", "arena", PRUSIK_PERSISTENT, PRK_ARENA_LEAST, BYTES, make_whole, NULL,
 				   &arena) == 0);
-	must(prk_arena_valid(arena));
-	whole_bytes = arena->size;
-	memcpy(whole, arena->shm, whole_bytes);
+	keep_whole(&whole, arena);
 	prusik_arena_close(arena);
-	snprintf(path, sizeof path, "%s/%s%s", directory, NAME, PRK_SEGMENT_SUFFIX);
 }
 
 /* ---- its bytes ---- */
@@ -104,7 +55,7 @@ static void begin(void)
 static void lay_over(uint64_t at, const uint8_t *data, size_t size)
 {
 	if (at < BYTES)
-		memcpy(bytes + at, data, size < BYTES - at ? size : BYTES - at);
+		memcpy(file_bytes + at, data, size < BYTES - at ? size : BYTES - at);
 }
 
 static void patch(const uint8_t *data, size_t size)
@@ -116,33 +67,6 @@ static void patch(const uint8_t *data, size_t size)
 		data += 4 + length;
 		size -= 4 + length;
 	}
-}
-
-static void put_right(void)
-{
-	struct prk_arena_shm *head = (void *)bytes;
-	const struct prk_arena_shm *ours = (const void *)whole;
-
-	head->magic = ours->magic;
-	head->version = ours->version;
-	head->signature = ours->signature;
-	head->domain = ours->domain;
-	for (uint64_t at = 0; at < BYTES; at += sizeof(uint32_t)) {
-		uint32_t *word = (uint32_t *)(void *)(bytes + at);
-		if ((*word & PRK_ID_MASK) != 0 && !prk_dead(*word & PRK_ID_MASK))
-			*word = 0;
-	}
-}
-
-static void write_file(void)
-{
-	uint64_t size = ((const struct prk_arena_shm *)(const void *)bytes)->reach;
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (size > BYTES)
-		size = BYTES;
-	must(fd >= 0 && pwrite(fd, bytes, size, 0) == (ssize_t)size);
-	close(fd);
 }
 
 /* ---- all who read it ---- */
@@ -239,12 +163,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begin();
 	if (size == 0)
 		return 0;
-	memcpy(bytes, whole, BYTES);
+	memcpy(file_bytes, whole.bytes, BYTES);
 	if (data[0] % 3 == 1)
 		patch(data + 1, size - 1);
 	else
 		lay_over(data[0] % 3 ? offsetof(struct prk_arena_shm, lock) : 0, data + 1, size - 1);
-	put_right();
+	put_right(&whole);
 	write_file();
 	use_arena();
 	use_names();

@@ -4,6 +4,7 @@
 
 #include "base/sys.h"
 #include "shm/alloc.h"
+#include "shm/huge.h"
 
 #include <fcntl.h>
 #include <prusik/arena.h>
@@ -105,6 +106,42 @@ TEST(growing_without_memory)
 	prk_sys_fail(PRK_SYS_FALLOCATE, 1, ENOSPC);
 	ck_assert_int_eq(prusik_arena_alloc(arena, 60000, link), 0); /* the second, smaller wish */
 	ck_assert_uint_lt(counted(arena).size, 2 * 65536);
+	ck_assert(prk_arena_valid(arena));
+	prusik_arena_close(arena);
+}
+
+/* Huge pages are a wish: with and without them it is the same memory. */
+static void grow_large(void)
+{
+	struct prusik_arena *arena = growing("large", 0), *other;
+	uint64_t *link = arena_link(arena, "link");
+
+	ck_assert_uint_eq((uintptr_t)arena->shm % PRK_HUGE_PAGE, 0);
+	ck_assert_int_eq(prusik_arena_open("large", &other), 0);
+	ck_assert_uint_eq((uintptr_t)other->shm % PRK_HUGE_PAGE, 0);
+	ck_assert_int_eq(prusik_arena_alloc(arena, 1 << 20, link), 0);
+	memset(prusik_arena_pointer(arena, *link), 'x', 1 << 20);
+	ck_assert_int_eq(prusik_arena_alloc(other, 20 << 20, arena_link(other, "second")), 0);
+	const char *bytes = prusik_arena_pointer(other, *link);
+	ck_assert_int_eq(bytes[0], 'x');
+	ck_assert_int_eq(memcmp(bytes, bytes + 1, (1 << 20) - 1), 0);
+	ck_assert(prk_arena_valid(arena));
+	prusik_arena_close(other);
+	prusik_arena_close(arena);
+	ck_assert_int_eq(prusik_arena_unlink("large"), 0);
+}
+
+TEST(growing_large)
+{
+	grow_large();
+	prk_sys_fail(PRK_SYS_MADVISE, 2, EINVAL);
+	grow_large();
+	prk_sys_fail(PRK_SYS_MMAP, 1, ENOMEM); /* no room to begin where a huge page may: anywhere, then */
+	struct prusik_arena *arena = growing(NULL, 0);
+	prk_sys_fail(PRK_SYS_ANY, 0, 0);
+	ck_assert_int_eq(prusik_arena_alloc(arena, 10 << 20, arena_link(arena, "link")), 0);
+	prusik_arena_close(arena);
+	ck_assert_int_eq(prusik_arena_create(NULL, 9 << 20, &arena), 0);
 	ck_assert(prk_arena_valid(arena));
 	prusik_arena_close(arena);
 }

@@ -40,6 +40,56 @@ static void must_be_sound(struct share *s)
 	}
 }
 
+/* ---- many at once ---- */
+
+#define ASKED 700
+
+/* Every third key is there; its value is its number, so many times as the number says, modulo 9. */
+static void fill_thirds(struct prusik_dict *d)
+{
+	struct prusik_dict_item items[ASKED];
+	static uint32_t numbers[ASKED][10];
+
+	for (uint32_t i = 0; i < ASKED; i++) {
+		for (uint32_t k = 0; k < 10; k++)
+			numbers[i][k] = 3 * i;
+		items[i] = (struct prusik_dict_item){ numbers[i], 4, numbers[i], 4 * (3 * i % 9) };
+	}
+	ck_assert_int_eq(prusik_dict_update(d, items, ASKED), ASKED);
+}
+
+static void ask_many(enum party_kind kind)
+{
+	struct prusik_dict *d = new_share(kind, 1 << 20)->dict;
+	struct prusik_dict_wanted wanted[ASKED];
+	static uint32_t keys[ASKED], values[ASKED][10];
+
+	fill_thirds(d);
+	for (uint32_t i = 0; i < ASKED; i++) {
+		keys[i] = i;
+		wanted[i] = (struct prusik_dict_wanted){ &keys[i], 4, values[i], 12, 77 };
+	}
+	wanted[1] = (struct prusik_dict_wanted){ NULL, 4, NULL, 0, 77 };
+	wanted[2] = (struct prusik_dict_wanted){ keys, PRUSIK_DICT_KEY_MAX + 1, NULL, 0, 77 };
+	ck_assert_int_eq(prusik_dict_get_many(d, wanted, ASKED), 78 * 2);
+	ck_assert_int_eq(wanted[1].result, -EINVAL);
+	for (uint32_t i = 2; i < ASKED; i++) {
+		uint32_t length = 4 * (i % 9);
+		ck_assert_int_eq(wanted[i].result, i % 3 ? -ENOENT : length > 12 ? -EMSGSIZE : (int64_t)length);
+		if (wanted[i].result > 0)
+			ck_assert_uint_eq(values[i][2], i);
+	}
+	ck_assert_int_eq(prusik_dict_get_many(d, NULL, 0), 0);
+	ck_assert_int_eq(prusik_dict_get_many(d, NULL, 1), -EINVAL);
+	ck_assert_int_eq(prusik_dict_get_many(NULL, wanted, 1), -EINVAL);
+}
+
+TEST(many_keys_at_once)
+{
+	ask_many(THREADS);
+	ask_many(PROCESSES);
+}
+
 /* ---- a number ---- */
 
 #define ADDS 20000

@@ -100,6 +100,12 @@ int prk_sys_munmap(void *address, size_t length)
 	return result(munmap(address, length));
 }
 
+int prk_sys_mmap_at(void *address, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	int fault = prk_sys_gate(PRK_SYS_MMAP);
+	return fault ? fault : result(mmap(address, length, prot, flags | MAP_FIXED, fd, offset) == MAP_FAILED ? -1 : 0);
+}
+
 int prk_sys_madvise(void *address, size_t length, int advice)
 {
 	int fault = prk_sys_gate(PRK_SYS_MADVISE);

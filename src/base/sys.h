@@ -63,6 +63,8 @@ int prk_sys_open(const char *path, int flags, mode_t mode);
 int prk_sys_openat(int dir, const char *path, int flags, mode_t mode);
 int prk_sys_close(int fd);
 int prk_sys_mmap(void **ret_address, size_t length, int prot, int flags, int fd, off_t offset);
+/* The same at an address that is ours already; whatever was there is gone. */
+int prk_sys_mmap_at(void *address, size_t length, int prot, int flags, int fd, off_t offset);
 int prk_sys_munmap(void *address, size_t length);
 int prk_sys_madvise(void *address, size_t length, int advice);
 int prk_sys_fallocate(int fd, off_t offset, off_t length);

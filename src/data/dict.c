@@ -120,6 +120,7 @@ static int replace(struct prusik_dict *d, const struct prk_key *key, struct prk_
 	uint64_t word;
 
 	if (!store_in_place(f, key, value, length)) {
+		prk_heap_fetch_page(&d->view, prk_heap_offset(&d->view, f->entry), prk_load64_rlx(&f->entry->word));
 		int r = prk_heap_reserve(&d->view, shelf, prk_entry_bytes(key->length, length));
 		if (r < 0)
 			return r;
@@ -189,8 +190,10 @@ static int begin(struct prusik_dict *d, const void *key, uint64_t key_length, st
 {
 	int r = prk_dict_key(d, key, key_length, &c->key);
 
-	if (r == 0)
-		r = prk_dict_lock(d);
+	if (r < 0)
+		return r;
+	prk_dict_fetch(d, &c->key, 1);
+	r = prk_dict_lock(d);
 	if (r < 0)
 		return r;
 	c->found = prk_dict_look(d, prk_load64_rlx(&d->body->shape), &c->key, &c->f);
@@ -301,15 +304,35 @@ int64_t prusik_dict_pop(struct prusik_dict *dict, const void *key, uint64_t key_
 	return r < 0 ? r : length;
 }
 
-static int set_locked(struct prusik_dict *d, const struct prusik_dict_item *item)
+static int set_locked(struct prusik_dict *d, const struct prk_key *key, const struct prusik_dict_item *item)
 {
-	struct call c;
-	int r = prk_dict_key(d, item->key, item->key_length, &c.key);
+	struct call c = { .key = *key };
 
-	if (r < 0)
-		return r;
 	c.found = prk_dict_look(d, prk_load64_rlx(&d->body->shape), &c.key, &c.f);
 	return c.found < 0 ? c.found : put(d, &c, item->value, item->length);
+}
+
+/* Up to PRK_DICT_GROUP items, which were checked: how many were set; *ret_why: why no more. */
+static uint64_t set_group(struct prusik_dict *d, const struct prusik_dict_item *items, uint64_t count, int *ret_why)
+{
+	struct prk_key keys[PRK_DICT_GROUP];
+	uint64_t done = 0;
+
+	for (uint64_t i = 0; i < count; i++)
+		(void)prk_dict_key(d, items[i].key, items[i].key_length, &keys[i]);
+	prk_dict_fetch(d, keys, count);
+	while (done < count && (*ret_why = set_locked(d, &keys[done], &items[done])) >= 0)
+		done++;
+	return done;
+}
+
+static int check_item(const struct prusik_dict_item *item)
+{
+	if (item->key_length > PRUSIK_DICT_KEY_MAX)
+		return -EMSGSIZE;
+	if (!item->key && item->key_length)
+		return -EINVAL;
+	return check_value(item->value, item->length);
 }
 
 int64_t prusik_dict_update(struct prusik_dict *dict, const struct prusik_dict_item *items, uint64_t count)
@@ -317,19 +340,16 @@ int64_t prusik_dict_update(struct prusik_dict *dict, const struct prusik_dict_it
 	int r = dict && (items || !count) && count <= INT64_MAX ? 0 : -EINVAL;
 	uint64_t done = 0;
 
-	for (uint64_t i = 0; i < count && r == 0; i++) {
-		r = check_value(items[i].value, items[i].length);
-		if (r == 0 && items[i].key_length > PRUSIK_DICT_KEY_MAX)
-			r = -EMSGSIZE;
-		if (!items[i].key && items[i].key_length)
-			r = -EINVAL;
-	}
+	for (uint64_t i = 0; i < count && r == 0; i++)
+		r = check_item(&items[i]);
 	if (r == 0)
 		r = prk_dict_lock(dict);
 	if (r < 0)
 		return r;
-	while (done < count && (r = set_locked(dict, &items[done])) >= 0)
-		done++;
+	while (done < count && r >= 0) {
+		uint64_t n = count - done < PRK_DICT_GROUP ? count - done : PRK_DICT_GROUP;
+		done += set_group(dict, &items[done], n, &r);
+	}
 	prk_dict_unlock(dict, 0);
 	return done > 0 || r >= 0 ? (int64_t)done : r;
 }

@@ -286,6 +286,13 @@ uint64_t prk_dict_hash_entry(const struct prusik_dict *d, const struct prk_entry
 int prk_dict_look(const struct prusik_dict *d, uint64_t shape, const struct prk_key *key,
 		  struct prk_found *ret_found);
 
+/*
+ * So many keys are looked up at a time: the memory of all of them is on its way before
+ * the first is needed. Hints, nothing else.
+ */
+#define PRK_DICT_GROUP 16u
+void prk_dict_fetch(const struct prusik_dict *d, const struct prk_key *keys, uint64_t count);
+
 /* ---- dict.c ---- */
 
 /* 0, or why not. Results as of prk_heap_lock, but that 0 stands for PRUSIK_RECOVERED too. */

@@ -100,10 +100,20 @@ static int next_bucket(const struct prusik_dict *d, struct prk_bucket **bucket)
 	return 1;
 }
 
+/* An entry lies in two lines as a rule: have both come at once. */
+static void fetch_entry(const struct prusik_dict *d, uint64_t word)
+{
+	const char *entry = (const char *)d->view.arena->shm + prk_slot_offset(word);
+
+	__builtin_prefetch(entry);
+	__builtin_prefetch(entry + 64);
+}
+
 /* Is the key the one of the entry that a slot names? */
 static bool is_it(const struct prusik_dict *d, uint64_t word, const struct prk_key *key, struct prk_found *f)
 {
 	uint64_t lengths;
+	fetch_entry(d, word);
 	struct prk_entry *entry = prk_entry_at(&d->view, word, &lengths);
 
 	if (!entry || prk_peek64(&entry->word) >> 16 != (key->hash & (UINT64_MAX >> 16)) ||
@@ -157,6 +167,31 @@ int prk_dict_look(const struct prusik_dict *d, uint64_t shape, const struct prk_
 	struct prk_bucket *bucket = bucket_for(d, shape, key->hash);
 
 	return bucket ? look_along(d, bucket, key, ret_found) : -EPROTO;
+}
+
+/* ---- having memory come, before it is needed ---- */
+
+static void fetch_entries(const struct prusik_dict *d, const struct prk_bucket *b, uint64_t tag)
+{
+	for (uint32_t i = 0; i < PRK_DICT_SLOTS; i++) {
+		uint64_t word = prk_peek64(&b->slot[i]);
+		if (word && ((word ^ tag) & ~PRK_SLOT_OFFSET) == 0)
+			fetch_entry(d, word);
+	}
+}
+
+void prk_dict_fetch(const struct prusik_dict *d, const struct prk_key *keys, uint64_t count)
+{
+	uint64_t shape = prk_load64_acq(&d->body->shape); /* acq [dict.shape] */
+	struct prk_bucket *bucket[PRK_DICT_GROUP];
+
+	for (uint64_t i = 0; i < count; i++) {
+		bucket[i] = bucket_for(d, shape, keys[i].hash);
+		__builtin_prefetch(bucket[i]);
+	}
+	for (uint64_t i = 0; i < count; i++)
+		if (bucket[i])
+			fetch_entries(d, bucket[i], prk_slot_tag(keys[i].hash));
 }
 
 /* ---- looking until it is sure ---- */
@@ -238,6 +273,39 @@ int64_t prusik_dict_get(struct prusik_dict *dict, const void *key, uint64_t key_
 		return r == -EMSGSIZE ? -ENOENT : r;
 	struct wanted w = { &k, buffer, capacity };
 	return look_until_sure(dict, k.hash, look_for_value, &w);
+}
+
+/* Up to PRK_DICT_GROUP keys. How many were found. */
+static int64_t get_group(struct prusik_dict *d, struct prusik_dict_wanted *wanted, uint64_t count)
+{
+	struct prk_key keys[PRK_DICT_GROUP];
+	int64_t found = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		keys[i].hash = 0;
+		wanted[i].result = prk_dict_key(d, wanted[i].key, wanted[i].key_length, &keys[i]);
+	}
+	prk_dict_fetch(d, keys, count);
+	for (uint64_t i = 0; i < count; i++) {
+		struct wanted w = { &keys[i], wanted[i].buffer, wanted[i].capacity };
+		if (wanted[i].result == 0)
+			wanted[i].result = look_until_sure(d, keys[i].hash, look_for_value, &w);
+		else if (wanted[i].result == -EMSGSIZE)
+			wanted[i].result = -ENOENT;
+		found += wanted[i].result >= 0;
+	}
+	return found;
+}
+
+int64_t prusik_dict_get_many(struct prusik_dict *dict, struct prusik_dict_wanted *wanted, uint64_t count)
+{
+	int64_t found = 0;
+
+	if (!dict || (!wanted && count) || count > INT64_MAX)
+		return -EINVAL;
+	for (uint64_t i = 0; i < count; i += PRK_DICT_GROUP)
+		found += get_group(dict, wanted + i, count - i < PRK_DICT_GROUP ? count - i : PRK_DICT_GROUP);
+	return found;
 }
 
 int prusik_dict_contains(struct prusik_dict *dict, const void *key, uint64_t key_length)

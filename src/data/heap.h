@@ -110,10 +110,10 @@ struct prk_heap_view {
 
 /* ---- offsets ---- */
 
-/* That many bytes at offset; NULL where they do not all lie among the arena's blocks. */
+/* That many bytes at offset; NULL where they do not all lie among the arena's blocks, or no words can begin. */
 static inline void *prk_heap_at(const struct prk_heap_view *v, uint64_t offset, uint64_t bytes)
 {
-	if (offset < PRK_ARENA_FIRST || !prk_arena_within(v->arena, offset, bytes))
+	if (offset % sizeof(uint64_t) || offset < PRK_ARENA_FIRST || !prk_arena_within(v->arena, offset, bytes))
 		return NULL;
 	return (char *)v->arena->shm + offset;
 }
@@ -245,6 +245,12 @@ int prk_heap_take(struct prk_heap_view *v, struct prk_shelf *shelf, uint64_t byt
 		  uint64_t *ret_distance);
 /* The object of that first word. 8 words at most. */
 int prk_heap_give(struct prk_heap_view *v, struct prk_shelf *shelf, uint64_t offset, uint64_t first_word);
+
+/* The object of that first word will be given back: have its page come. */
+static inline void prk_heap_fetch_page(const struct prk_heap_view *v, uint64_t offset, uint64_t first_word)
+{
+	__builtin_prefetch((const char *)v->arena->shm + offset - (first_word & 0xffff) * PRK_HEAP_GRANULE);
+}
 
 /* Give up the change: nothing of it has happened. Returns result. */
 int prk_heap_undo(struct prk_heap_view *v, int result);

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* list: writing, with the lock held and an odd version, in steps of the undo log */
-#include "data/list.h"
+#include "data/list_step.h"
 #include "sync/lock.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define ITEM_MAX ((UINT64_C(1) << 40) - 1)
-
-/* A node with as many or fewer is merged with a neighbour, if one node has room for both. */
-#define FEW 4u
-#define MERGED 12u
 
 #define SWEEPS 2
 #define SWEEPS_AT_ONCE 64
@@ -43,8 +39,6 @@ static bool sweep(struct prusik_list *l, int count)
 	return r > 0;
 }
 
-static void give_all_dropped(struct prusik_list *l);
-
 int prk_list_lock(struct prusik_list *l)
 {
 	int r = prk_heap_lock(&l->view);
@@ -55,7 +49,7 @@ int prk_list_lock(struct prusik_list *l)
 	if (version % 2)
 		prk_store64_rel(&l->body->version, version + 1); /* L-E, rel [list.version] */
 	if (prk_load64_rlx(&l->body->dropped))
-		give_all_dropped(l);
+		prk_list_give_dropped(l);
 	if (prk_load32_rlx(&l->body->litter))
 		sweep(l, SWEEPS);
 	return 0;
@@ -83,26 +77,7 @@ static int end(struct prusik_list *l, int result)
 	return prk_list_unlock(l, result);
 }
 
-/* ---- steps ---- */
-
-static void set_word(struct prusik_list *l, uint64_t *word, uint64_t value)
-{
-	prk_heap_set_rel(&l->view, word, value); /* rel [list.version]: seen after it became odd */
-}
-
-static void add_to(struct prusik_list *l, uint64_t *word, uint64_t more)
-{
-	set_word(l, word, prk_load64_rlx(word) + more);
-}
-
-/* The change has come to r: keep it, or not. */
-static int close_step(struct prusik_list *l, int r)
-{
-	if (r < 0)
-		return prk_heap_undo(&l->view, r);
-	prk_heap_commit(&l->view);
-	return 0;
-}
+/* ---- nodes ---- */
 
 static uint64_t node_bytes(uint32_t level)
 {
@@ -124,58 +99,13 @@ static struct prk_list_node *take_node(struct prusik_list *l, uint32_t level)
 	return node;
 }
 
-static int give_node(struct prusik_list *l, const struct prk_list_node *node)
-{
-	return prk_heap_give(&l->view, &prk_list_half(l)->shelf, prk_heap_offset(&l->view, node),
-			     prk_load64_rlx(&node->word));
-}
-
-/* Below a node. */
-static uint64_t items_below(const struct prk_list_node *node)
-{
-	uint64_t order = prk_load64_rlx(&node->order), n = 0;
-
-	if (prk_list_level(node) == 0)
-		return prk_order_count(order);
-	for (uint32_t i = 0; i < prk_order_count(order); i++)
-		n += prk_load64_rlx(&node->count[prk_order_place(order, i) % PRK_LIST_PLACES]);
-	return n;
-}
-
-/* Put something into a place that is not in use; the order does not know yet. */
-static uint32_t fill_place(struct prk_list_node *node, uint64_t order, uint64_t what, uint64_t count)
-{
-	uint32_t place = prk_order_free(order) % PRK_LIST_PLACES;
-
-	prk_store64_rel(&node->place[place], what); /* rel [list.version] */
-	if (prk_list_level(node))
-		prk_store64_rel(&node->count[place], count);
-	return place;
-}
-
 static void insert_child(struct prusik_list *l, struct prk_list_node *node, uint32_t position, uint64_t what,
 			 uint64_t count)
 {
 	uint64_t order = prk_load64_rlx(&node->order);
-	uint32_t place = fill_place(node, order, what, count);
+	uint32_t place = prk_list_fill_place(node, order, what, count);
 
-	set_word(l, &node->order, prk_order_insert(order, position, place));
-}
-
-static uint64_t *count_at(struct prk_list_node *node, uint32_t position)
-{
-	return &node->count[prk_order_place(prk_load64_rlx(&node->order), position) % PRK_LIST_PLACES];
-}
-
-static struct prk_list_node *child_at(struct prusik_list *l, struct prk_list_node *node, uint32_t position)
-{
-	uint64_t order = prk_load64_rlx(&node->order);
-	uint32_t place = prk_order_place(order, position);
-
-	if (position >= prk_order_count(order) || place >= PRK_LIST_PLACES)
-		return NULL;
-	struct prk_list_node *child = prk_list_node(l, prk_load64_rlx(&node->place[place]));
-	return child && prk_list_level(child) + 1 == prk_list_level(node) ? child : NULL;
+	prk_list_set_word(l, &node->order, prk_order_insert(order, position, place));
 }
 
 /* ---- growing ---- */
@@ -194,11 +124,11 @@ static int grow(struct prusik_list *l, struct prk_list_half *half)
 	prk_heap_begin(&l->view);
 	struct prk_list_node *node = take_node(l, level);
 	if (!node)
-		return close_step(l, -EPROTO);
+		return prk_list_close_step(l, -EPROTO);
 	if (root)
 		insert_child(l, node, 0, half->root, half->items);
-	set_word(l, &half->root, prk_heap_offset(&l->view, node));
-	return close_step(l, 0);
+	prk_list_set_word(l, &half->root, prk_heap_offset(&l->view, node));
+	return prk_list_close_step(l, 0);
 }
 
 /* Copy what comes from position on to an empty node. */
@@ -209,7 +139,7 @@ static void copy_upper(struct prk_list_node *to, const struct prk_list_node *fro
 	for (uint32_t i = position; i < prk_order_count(order); i++) {
 		uint32_t place = prk_order_place(order, i) % PRK_LIST_PLACES;
 		uint64_t count = prk_list_level(from) ? prk_load64_rlx(&from->count[place]) : 0;
-		uint32_t new = fill_place(to, made, prk_load64_rlx(&from->place[place]), count);
+		uint32_t new = prk_list_fill_place(to, made, prk_load64_rlx(&from->place[place]), count);
 		made = prk_order_insert(made, i - position, new);
 	}
 	prk_store64_rel(&to->order, made); /* rel [list.version] */
@@ -224,7 +154,7 @@ static uint64_t lower(uint64_t order, uint32_t position)
 /* The child at a position of a node that has room is full: keep so many in it, the rest goes to a new one. */
 static int split(struct prusik_list *l, struct prk_list_node *node, uint32_t position, uint32_t keep)
 {
-	struct prk_list_node *child = child_at(l, node, position);
+	struct prk_list_node *child = prk_list_child_at(l, node, position);
 	uint32_t level = child ? prk_list_level(child) : 0;
 	int r = child ? prk_heap_reserve(&l->view, &prk_list_half(l)->shelf, node_bytes(level)) : -EPROTO;
 
@@ -233,13 +163,13 @@ static int split(struct prusik_list *l, struct prk_list_node *node, uint32_t pos
 	prk_heap_begin(&l->view);
 	struct prk_list_node *right = take_node(l, level);
 	if (!right)
-		return close_step(l, -EPROTO);
+		return prk_list_close_step(l, -EPROTO);
 	copy_upper(right, child, keep);
-	uint64_t moved = items_below(right);
-	add_to(l, count_at(node, position), -moved);
-	set_word(l, &child->order, lower(prk_load64_rlx(&child->order), keep));
+	uint64_t moved = prk_list_items_below(right);
+	prk_list_add_to(l, prk_list_count_at(node, position), -moved);
+	prk_list_set_word(l, &child->order, lower(prk_load64_rlx(&child->order), keep));
 	insert_child(l, node, position + 1, prk_heap_offset(&l->view, right), moved);
-	return close_step(l, 0);
+	return prk_list_close_step(l, 0);
 }
 
 static bool is_full(const struct prk_list_node *node)
@@ -295,37 +225,6 @@ static int make_item(struct prusik_list *l, const void *data, uint64_t length, u
 	return 0;
 }
 
-static int give_item(struct prusik_list *l, uint64_t offset)
-{
-	uint64_t length;
-	const struct prk_list_item *item = prk_list_item(l, offset, &length);
-
-	if (!item)
-		return -EPROTO;
-	return prk_heap_give(&l->view, &prk_list_half(l)->shelf, offset, prk_load64_rlx(&item->word));
-}
-
-/* The place of the leaf that the path leads to; NULL: there is none. */
-static uint64_t *place_at(const struct prk_list_path *path)
-{
-	struct prk_list_node *leaf = path->node[0];
-	uint64_t order = prk_load64_rlx(&leaf->order);
-	uint32_t place = prk_order_place(order, path->position[0]);
-
-	if (path->position[0] >= prk_order_count(order) || place >= PRK_LIST_PLACES)
-		return NULL;
-	return &leaf->place[place];
-}
-
-/* More, or fewer, lie below the path's nodes from that level up. */
-static void count_along(struct prusik_list *l, struct prk_list_half *half, const struct prk_list_path *path,
-			uint32_t level, uint64_t more)
-{
-	for (; level < path->levels; level++)
-		add_to(l, count_at(path->node[level], path->position[level]), more);
-	add_to(l, &half->items, more);
-}
-
 static int insert_locked(struct prusik_list *l, uint64_t number, const void *data, uint64_t length)
 {
 	struct prk_list_half *half = prk_list_half(l);
@@ -341,140 +240,14 @@ static int insert_locked(struct prusik_list *l, uint64_t number, const void *dat
 	r = make_item(l, data, length, &offset);
 	if (r == 0) {
 		insert_child(l, path.node[0], path.position[0], offset, 0);
-		count_along(l, half, &path, 1, 1);
+		prk_list_count_along(l, half, &path, 1, 1);
 	}
-	return close_step(l, r);
-}
-
-/* ---- shrinking ---- */
-
-/* The children at position and the one after it become one, if there is room. */
-static int merge(struct prusik_list *l, struct prk_list_node *node, uint32_t position)
-{
-	struct prk_list_node *left = child_at(l, node, position), *right = child_at(l, node, position + 1);
-
-	if (!left || !right)
-		return 0;
-	uint64_t order = prk_load64_rlx(&left->order), from = prk_load64_rlx(&right->order);
-	uint32_t n = prk_order_count(from), had = prk_order_count(order);
-	if (had + n > MERGED)
-		return 0;
-	uint64_t moved = items_below(right);
-	prk_heap_begin(&l->view);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t place = prk_order_place(from, i) % PRK_LIST_PLACES;
-		uint64_t count = prk_list_level(right) ? prk_load64_rlx(&right->count[place]) : 0;
-		uint32_t new = fill_place(left, order, prk_load64_rlx(&right->place[place]), count);
-		order = prk_order_insert(order, had + i, new);
-	}
-	set_word(l, &left->order, order);
-	add_to(l, count_at(node, position), moved);
-	set_word(l, &node->order, prk_order_remove(prk_load64_rlx(&node->order), position + 1));
-	return close_step(l, give_node(l, right));
-}
-
-/* The root has one child only. */
-static int drop_root(struct prusik_list *l, struct prk_list_half *half, struct prk_list_node *root)
-{
-	uint32_t place = prk_order_place(prk_load64_rlx(&root->order), 0) % PRK_LIST_PLACES;
-
-	prk_heap_begin(&l->view);
-	set_word(l, &half->root, prk_load64_rlx(&root->place[place]));
-	return close_step(l, give_node(l, root));
-}
-
-/* From that level up something has become fewer: nodes that have few are merged. What cannot be done is left. */
-static void tighten(struct prusik_list *l, struct prk_list_half *half, const struct prk_list_path *path, uint32_t level)
-{
-	int r = 0;
-
-	for (; level + 1 < path->levels && r == 0; level++) {
-		struct prk_list_node *node = path->node[level], *above = path->node[level + 1];
-		uint32_t at = path->position[level + 1];
-		if (prk_order_count(prk_load64_rlx(&node->order)) > FEW)
-			break;
-		r = merge(l, above, at > 0 ? at - 1 : at);
-	}
-	for (level = path->levels; level > 0 && r == 0; level--) {
-		struct prk_list_node *root = prk_list_node(l, half->root);
-		if (!root || prk_list_level(root) == 0 || prk_order_count(prk_load64_rlx(&root->order)) != 1)
-			return;
-		r = drop_root(l, half, root);
-	}
-}
-
-/* One step of giving back what was cut off: its first node goes, or the item in it. */
-static int give_dropped(struct prusik_list *l)
-{
-	uint64_t *dropped = &l->body->dropped;
-	struct prk_list_node *node = prk_list_node(l, prk_load64_rlx(dropped));
-
-	if (!node)
-		return -EPROTO;
-	uint64_t order = prk_load64_rlx(&node->order);
-	uint64_t below = prk_load64_rlx(&node->place[prk_order_place(order, 0) % PRK_LIST_PLACES]);
-	prk_heap_begin(&l->view);
-	if (prk_list_level(node) == 0 && prk_order_count(order)) {
-		set_word(l, &node->order, 0);
-		return close_step(l, give_item(l, below));
-	}
-	set_word(l, dropped, prk_list_level(node) ? below : 0);
-	return close_step(l, give_node(l, node));
-}
-
-static void give_all_dropped(struct prusik_list *l)
-{
-	for (uint32_t steps = 0; steps <= PRK_LIST_LEVELS && prk_load64_rlx(&l->body->dropped); steps++)
-		if (give_dropped(l) < 0)
-			return;
-}
-
-/* The last item of a leaf goes with the leaf, and with each node above that has nothing else. */
-static int cut_off(struct prusik_list *l, struct prk_list_half *half, const struct prk_list_path *path)
-{
-	uint32_t top = 0;
-
-	while (top + 1 < path->levels && prk_order_count(prk_load64_rlx(&path->node[top + 1]->order)) == 1)
-		top++;
-	prk_heap_begin(&l->view);
-	set_word(l, &l->body->dropped, prk_heap_offset(&l->view, path->node[top]));
-	if (top + 1 == path->levels) {
-		set_word(l, &half->root, 0);
-	} else {
-		struct prk_list_node *above = path->node[top + 1];
-		uint64_t order = prk_load64_rlx(&above->order);
-		set_word(l, &above->order, prk_order_remove(order, path->position[top + 1]));
-	}
-	count_along(l, half, path, top + 2, UINT64_MAX);
-	close_step(l, 0);
-	give_all_dropped(l);
-	if (half->root)
-		tighten(l, half, path, top + 1);
-	return 0;
-}
-
-static int remove_locked(struct prusik_list *l, struct prk_list_half *half, const struct prk_list_path *path)
-{
-	struct prk_list_node *leaf = path->node[0];
-	const uint64_t *place = place_at(path);
-
-	if (!place)
-		return -EPROTO;
-	if (prk_order_count(prk_load64_rlx(&leaf->order)) == 1)
-		return cut_off(l, half, path);
-	prk_heap_begin(&l->view);
-	uint64_t offset = prk_load64_rlx(place);
-	set_word(l, &leaf->order, prk_order_remove(prk_load64_rlx(&leaf->order), path->position[0]));
-	count_along(l, half, path, 1, UINT64_MAX);
-	int r = close_step(l, give_item(l, offset));
-	if (r == 0)
-		tighten(l, half, path, 0);
-	return r;
+	return prk_list_close_step(l, r);
 }
 
 static int replace_locked(struct prusik_list *l, const struct prk_list_path *path, const void *data, uint64_t length)
 {
-	uint64_t *place = place_at(path), offset;
+	uint64_t *place = prk_list_place_at(path), offset;
 	int r = place ? reserve_item(l, length) : -EPROTO;
 
 	if (r < 0)
@@ -483,10 +256,10 @@ static int replace_locked(struct prusik_list *l, const struct prk_list_path *pat
 	uint64_t old = prk_load64_rlx(place);
 	r = make_item(l, data, length, &offset);
 	if (r == 0) {
-		set_word(l, place, offset);
-		r = give_item(l, old);
+		prk_list_set_word(l, place, offset);
+		r = prk_list_give_item(l, old);
 	}
-	return close_step(l, r);
+	return prk_list_close_step(l, r);
 }
 
 /* ---- the public calls ---- */
@@ -502,12 +275,11 @@ static int check_item(const void *data, uint64_t length)
 static int find_item(struct prusik_list *l, int64_t position, struct prk_list_path *path)
 {
 	const struct prk_list_half *half = prk_list_half(l);
+	uint64_t number = prk_list_number(position, half->items);
 
-	if (position < 0)
-		position += (int64_t)half->items;
-	if (position < 0 || (uint64_t)position >= half->items)
+	if (number >= half->items)
 		return -ENOENT;
-	int r = prk_list_find(l, half, (uint64_t)position, path);
+	int r = prk_list_find(l, half, number, path);
 	return r == 0 && path->levels == 0 ? -EPROTO : r;
 }
 
@@ -519,12 +291,8 @@ int prusik_list_insert(struct prusik_list *list, int64_t position, const void *d
 		r = begin(list);
 	if (r < 0)
 		return r;
-	int64_t items = (int64_t)prk_list_half(list)->items;
-	if (position < 0)
-		position = position + items < 0 ? 0 : position + items;
-	if (position > items)
-		position = items;
-	return end(list, insert_locked(list, (uint64_t)position, data, length));
+	uint64_t number = prk_list_cut(position, prk_list_half(list)->items);
+	return end(list, insert_locked(list, number, data, length));
 }
 
 int prusik_list_append(struct prusik_list *list, const void *data, uint64_t length)
@@ -564,7 +332,7 @@ int prusik_list_set(struct prusik_list *list, int64_t position, const void *data
 
 static int64_t copy_item(const struct prusik_list *l, const struct prk_list_path *path, void *buffer, uint64_t capacity)
 {
-	const uint64_t *place = place_at(path);
+	const uint64_t *place = prk_list_place_at(path);
 	uint64_t length;
 	const struct prk_list_item *item = place ? prk_list_item(l, prk_load64_rlx(place), &length) : NULL;
 
@@ -589,7 +357,7 @@ int64_t prusik_list_pop(struct prusik_list *list, int64_t position, void *buffer
 	if (r == 0)
 		length = copy_item(list, &path, buffer, capacity);
 	if (r == 0 && length >= 0)
-		r = remove_locked(list, prk_list_half(list), &path);
+		r = prk_list_take_out(list, prk_list_half(list), &path);
 	end(list, 0);
 	return r < 0 ? r : length;
 }
@@ -604,7 +372,7 @@ int64_t prusik_list_remove(struct prusik_list *list, const void *data, uint64_t 
 	int64_t position = prk_list_search(list, prk_list_half(list), data, length, 0);
 	r = position < 0 ? (int)position : find_item(list, position, &path);
 	if (r == 0)
-		r = remove_locked(list, prk_list_half(list), &path);
+		r = prk_list_take_out(list, prk_list_half(list), &path);
 	end(list, 0);
 	return r < 0 ? r : position;
 }

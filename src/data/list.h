@@ -119,6 +119,28 @@ static inline struct prk_list_half *prk_list_half(const struct prusik_list *l)
 	return &l->body->halves[prk_load32_acq(&l->body->half) & 1]; /* acq [list.half] */
 }
 
+/* ---- positions; any bytes may be in items ---- */
+
+/* Counted from the beginning; UINT64_MAX: it is before that. */
+static inline uint64_t prk_list_number(int64_t position, uint64_t items)
+{
+	uint64_t back = -(uint64_t)position;
+
+	if (position >= 0)
+		return (uint64_t)position;
+	return back <= items ? items - back : UINT64_MAX;
+}
+
+/* The same, from 0 to items: what is before or behind is cut. */
+static inline uint64_t prk_list_cut(int64_t position, uint64_t items)
+{
+	uint64_t number = prk_list_number(position, items);
+
+	if (number < items)
+		return number;
+	return position < 0 ? 0 : items;
+}
+
 /* ---- orders ---- */
 
 static inline uint32_t prk_order_count(uint64_t order)

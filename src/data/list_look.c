@@ -124,16 +124,6 @@ int64_t prusik_list_length(struct prusik_list *list)
 
 /* ---- items ---- */
 
-/* A position as a number from 0 to items; below 0 or above items: cut. */
-static uint64_t cut(int64_t position, uint64_t items)
-{
-	if (position < 0)
-		position += (int64_t)items;
-	if (position < 0)
-		return 0;
-	return (uint64_t)position < items ? (uint64_t)position : items;
-}
-
 /* The item at a position of a leaf. */
 static struct prk_list_item *item_in(const struct prusik_list *l, const struct prk_list_node *leaf,
 				     uint32_t position, uint64_t *ret_length)
@@ -182,9 +172,9 @@ struct slice {
 static int64_t look_for_slice(const struct prusik_list *l, const struct prk_list_half *half, void *context)
 {
 	struct slice *s = context;
-	uint64_t items = prk_peek64(&half->items), end = cut(s->end, items);
+	uint64_t items = prk_peek64(&half->items), end = prk_list_cut(s->end, items);
 
-	s->first = cut(s->begin, items);
+	s->first = prk_list_cut(s->begin, items);
 	s->n = end > s->first ? end - s->first : 0;
 	if (s->n > s->count)
 		s->n = s->count;
@@ -227,12 +217,12 @@ static int64_t look_for_item(const struct prusik_list *l, const struct prk_list_
 {
 	const struct wanted *w = context;
 	uint64_t items = prk_peek64(&half->items), length;
-	int64_t position = w->position < 0 ? w->position + (int64_t)items : w->position;
+	uint64_t number = prk_list_number(w->position, items);
 	struct prk_list_path path;
 
-	if (position < 0 || (uint64_t)position >= items)
+	if (number >= items)
 		return -ENOENT;
-	if (prk_list_find(l, half, (uint64_t)position, &path) < 0 || path.levels == 0)
+	if (prk_list_find(l, half, number, &path) < 0 || path.levels == 0)
 		return -EPROTO;
 	const struct prk_list_item *item = item_in(l, path.node[0], path.position[0], &length);
 	if (!item)
@@ -282,7 +272,7 @@ static int64_t look_for_value(const struct prusik_list *l, const struct prk_list
 {
 	const struct search *s = context;
 
-	return prk_list_search(l, half, s->data, s->length, cut(s->begin, prk_peek64(&half->items)));
+	return prk_list_search(l, half, s->data, s->length, prk_list_cut(s->begin, prk_peek64(&half->items)));
 }
 
 int64_t prusik_list_index(struct prusik_list *list, const void *data, uint64_t length, int64_t begin)

@@ -12,6 +12,7 @@
  * After G2: reach is ahead of size, which harms nobody. After that: the undo log.
  */
 #include "shm/alloc.h"
+#include "shm/huge.h"
 #include "shm/segment.h"
 
 #include "base/sys.h"
@@ -61,14 +62,17 @@ uint64_t prk_arena_learn(const struct prusik_arena *arena)
 /* The file becomes that long. */
 static int set_aside(struct prusik_arena *arena, uint64_t size)
 {
-	if (size <= prk_load64_rlx(&arena->shm->reach))
+	uint64_t reach = prk_load64_rlx(&arena->shm->reach);
+
+	if (size <= reach)
 		return 0; /* one who has died had come so far */
 	if (arena->fd >= 0) {
 		if (prk_segment_bytes(arena) == 0)
 			return -EBADF;
-		int r = prk_sys_fallocate(arena->fd, 0, (off_t)size); /* G1 */
+		int r = prk_sys_fallocate(arena->fd, (off_t)reach, (off_t)(size - reach)); /* G1 */
 		if (r < 0)
 			return r == -EFBIG ? -ENOSPC : r;
+		prk_huge_fill(arena, reach, size);
 	}
 	prk_store64_rel(&arena->shm->reach, size); /* G2, rel [arena.reach]: it is there */
 	return 0;

@@ -4,6 +4,7 @@
 #include "base/life.h"
 #include "base/sys.h"
 #include "shm/alloc.h"
+#include "shm/huge.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,7 +88,7 @@ static uint64_t rounded(uint64_t size)
 static int map_segment(int fd, uint64_t size, uint64_t limit, struct prusik_arena *arena)
 {
 	void *shm;
-	int r = prk_sys_mmap(&shm, limit, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int r = prk_huge_map(&shm, limit, fd);
 
 	if (r < 0)
 		return r;
@@ -186,6 +187,7 @@ static int create_in(int dir, const char *file, const struct prk_segment_plan *p
 		return fd;
 	int r = map_new(fd, size, plan, arena);
 	if (r == 0) {
+		prk_huge_fill(arena, 0, size);
 		r = keep(fd, arena);
 		if (r == 0)
 			r = fill_segment(fd, dir, file, plan, arena);
@@ -541,6 +543,7 @@ int prk_arena_private(uint64_t size, struct prusik_arena **ret_arena)
 	}
 	*arena = (struct prusik_arena){ .shm = shm, .limit = bytes, .known = bytes, .fd = -1,
 					.zero_locked = PRK_ARENA_ZERO_LOCKED };
+	prk_huge_private(shm, bytes);
 	write_header(arena, bytes, &plan);
 	*ret_arena = arena;
 	return 0;
