@@ -390,6 +390,7 @@ static const struct bench_subject subjects_and_python[] = {
 static const struct bench_subject thread_subjects[] = {
 	SUBJECT("prusik", 1, &queue_prusik_private_get),
 	SUBJECT("prusik-take", 1, &queue_prusik_private_take),
+	SUBJECT("prusik-pointers", 1, &queue_prusik_pointers),
 	SUBJECT("conditions", 0, &queue_conditions),
 	SUBJECT("glib", 0, &queue_glib),
 	SUBJECT("tbb", 0, &queue_tbb),

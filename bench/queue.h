@@ -79,6 +79,7 @@ extern const struct queue_peer queue_zeromq __attribute__((weak));
 /* Between threads, items of 8 bytes. */
 extern const struct queue_peer queue_prusik_private_get;
 extern const struct queue_peer queue_prusik_private_take;
+extern const struct queue_peer queue_prusik_pointers;
 extern const struct queue_peer queue_conditions;
 extern const struct queue_peer queue_glib __attribute__((weak));
 extern const struct queue_peer queue_tbb __attribute__((weak));

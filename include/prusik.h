@@ -20,6 +20,7 @@
 #include <prusik/named.h>
 #include <prusik/once.h>
 #include <prusik/process.h>
+#include <prusik/ptrqueue.h>
 #include <prusik/queue.h>
 #include <prusik/rlock.h>
 #include <prusik/rwlock.h>

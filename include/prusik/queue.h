@@ -14,7 +14,8 @@
  * first out, or last in, first out, or by priority. put and get copy; take lends the
  * item in place, and reserve lends room for one. When put returns every participant
  * sees the item. A queue lies in an arena, where processes share it, or in private
- * memory, where threads do: the same calls, the same promises.
+ * memory, where threads do: the same calls, the same promises. For pointers between
+ * threads there is a faster one, prusik/ptrqueue.h.
  *
  * kill -9: a putter leaves its item whole in the queue or not at all. A taker's
  * leases return to the front of the line, in their order, with the attempt
