@@ -85,12 +85,14 @@ static inline uint64_t *prk_value_copy(const struct prusik_value *v, uint64_t tu
 	return v->body->copies + (turn & 1) * prk_value_words(v->size);
 }
 
-/* ---- value_open.c ---- */
-
-/* A handle of a body, for the kill matrix. */
+/* A handle of a body; what it says is to be looked at. */
 static inline struct prusik_value prk_value_view(struct prk_value_body *body)
 {
-	return (struct prusik_value){ .body = body, .kind = body->kind, .size = body->size };
+	return (struct prusik_value){
+		.body = body,
+		.kind = prk_load32_rlx(&body->kind),
+		.size = prk_load32_rlx(&body->size),
+	};
 }
 
 #endif
