@@ -50,10 +50,10 @@ void prk_array_store(struct prusik_array *a, struct prk_span span, int entered)
 		return;
 	}
 	prk_store64_rlx(&b->first, span.first);
+	make_odd(b); /* before: nobody may see the old items once it is so */
 	prk_barrier();
 	prk_store64_rlx(&b->count, span.count); /* A-C */
 	prk_barrier();
-	make_odd(b);
 	copy(a, span);
 	end_change(b, entered);
 	prk_barrier();

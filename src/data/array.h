@@ -27,7 +27,8 @@
  * WRITES   kind, item_size, length: once. The rest: the holder of section.lock.
  * ALWAYS   A1 version is even => the items are those of one moment, which lasts until
  *          version has changed, or until one store more
- *          A2 count != 0 => next has, at those places, what the items are to be
+ *          A2 count != 0 => next has, at those places, what the items are to be, and
+ *          version is odd, or has become even since they are
  * MAY LIE  next while count is 0; first too. A version that is odd though its maker
  *          has died: readers take the lock, whose next holder makes it even.
  * KILLED   before the store to the one word (A-W), or to count (A-C): nothing has
