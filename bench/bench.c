@@ -31,6 +31,7 @@ static const struct bench_workload *const tables[] = {
 	bench_condition,
 	bench_queue,
 	bench_dict,
+	bench_value,
 	bench_arena,
 };
 

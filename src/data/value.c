@@ -24,24 +24,25 @@ _Static_assert(sizeof(union number) == 8, "one word");
 
 /* ---- telling those who wait ---- */
 
-static void ring(struct prk_value_body *b, uint32_t seen)
+/* Returns 0, as tell. */
+static __attribute__((noinline)) int ring(struct prk_value_body *b, uint32_t seen)
 {
 	while (seen & ASLEEP) {
 		/* sc [value.changes]: pairs with announce; the value has changed already */
 		if (prk_cas32_sc(&b->changes, &seen, (seen | ASLEEP) + ASLEEP)) {
 			prk_wake(&b->changes, INT_MAX);
-			return;
+			break;
 		}
 	}
+	return 0;
 }
 
-/* The value has changed, by an sc store or CAS, before this. */
-static inline void tell(struct prk_value_body *b)
+/* The value has changed, by an sc store or CAS, before this. Returns 0: the end of a verb. */
+static inline int tell(struct prk_value_body *b)
 {
 	uint32_t seen = prk_load32_sc(&b->changes); /* sc [value.changes]: pairs with announce */
 
-	if (__builtin_expect(seen & ASLEEP, 0))
-		ring(b, seen);
+	return __builtin_expect(seen & ASLEEP, 0) ? ring(b, seen) : 0;
 }
 
 /* ---- the lock ---- */
@@ -117,64 +118,79 @@ static inline uint64_t number_now(const struct prk_value_body *b)
 
 enum verb { SET, ADD, CAS };
 
-/* What a verb makes of a number: 0, -EOVERFLOW, -ESTALE. */
-static inline int step(uint32_t kind, enum verb verb, union number old, union number a, union number b,
-		       union number *ret_new)
+static inline double real(uint64_t bits)
 {
-	*ret_new = a;
-	if (verb == CAS) {
-		*ret_new = b;
-		return old.u == a.u ? 0 : -ESTALE;
-	}
-	if (verb == SET)
-		return 0;
-	if (kind == PRUSIK_VALUE_INT)
-		return __builtin_add_overflow(old.i, a.i, &ret_new->i) ? -EOVERFLOW : 0;
-	if (kind == PRUSIK_VALUE_UNSIGNED)
-		return __builtin_add_overflow(old.u, a.i, &ret_new->u) ? -EOVERFLOW : 0;
-	ret_new->d = old.d + a.d;
-	return 0;
+	return ((union number){ .u = bits }).d;
 }
 
-/* Somebody has the lock, or had it when he died, or the number is, or becomes, AWAY. */
-static __attribute__((noinline)) int change_held(struct prusik_value *v, enum verb verb, union number a,
-						 union number b, union number *ret_new)
+/* What a verb makes of a number, all of them as bits: 0, -EOVERFLOW, -ESTALE. */
+static inline int step(uint32_t kind, enum verb verb, uint64_t old, uint64_t a, uint64_t b, uint64_t *ret_new)
 {
+	int64_t sum = 0;
+	bool over = false;
+
+	*ret_new = verb == CAS ? b : a;
+	if (verb == CAS)
+		return old == a ? 0 : -ESTALE;
+	if (verb == SET)
+		return 0;
+	if (kind == PRUSIK_VALUE_DOUBLE) {
+		*ret_new = ((union number){ .d = real(old) + real(a) }).u;
+		return 0;
+	}
+	if (kind == PRUSIK_VALUE_UNSIGNED)
+		over = __builtin_add_overflow(old, (int64_t)a, ret_new);
+	else if (!(over = __builtin_add_overflow((int64_t)old, (int64_t)a, &sum)))
+		*ret_new = (uint64_t)sum;
+	return over ? -EOVERFLOW : 0;
+}
+
+/*
+ * Somebody has the lock, or had it when he died, or the number is, or becomes, AWAY; or
+ * the caller takes no part yet. ret_new, unless NULL, gets its bits.
+ */
+static __attribute__((noinline)) int change_held(struct prusik_value *v, enum verb verb, uint64_t a, uint64_t b,
+						 void *ret_new)
+{
+	uint64_t new;
 	int entered = enter(v, PRUSIK_FOREVER);
 
 	if (entered < 0)
 		return entered;
-	union number old = { .u = prk_load64_rlx(&v->body->held) };
-	int r = step(v->kind, verb, old, a, b, ret_new);
+	int r = step(v->kind, verb, prk_load64_rlx(&v->body->held), a, b, &new);
 	if (r == 0)
-		prk_store64_sc(&v->body->held, ret_new->u); /* V-S, sc [value.held]: as the CAS in change */
+		prk_store64_sc(&v->body->held, new); /* V-S, sc [value.held]: as the CAS in change */
 	leave(v, entered);
-	if (r == 0)
-		tell(v->body);
-	return r;
-}
-
-static inline __attribute__((always_inline)) int change(struct prusik_value *v, uint32_t kind, enum verb verb,
-							union number a, union number b, union number *ret_new)
-{
-	int r = prk_joined();
-
 	if (r < 0)
 		return r;
+	if (ret_new)
+		memcpy(ret_new, &new, sizeof new);
+	return tell(v->body);
+}
+
+/* Nothing but registers on the fast way, and no call that must come back. */
+static inline __attribute__((always_inline)) int change(struct prusik_value *v, uint32_t kind, enum verb verb,
+							uint64_t a, uint64_t b, void *ret_new)
+{
 	struct prk_value_body *body = v->body;
-	union number old = { .u = prk_load64_rlx(&body->word) };
+	uint64_t old = prk_load64_rlx(&body->word), new;
+
+	/* Who takes no part must not change it: nobody would hear of his death (prk_value_body). */
+	if (__builtin_expect(prk_self()->id == 0, 0))
+		return change_held(v, verb, a, b, ret_new);
 	do {
-		if (__builtin_expect(old.u == AWAY, 0))
+		if (__builtin_expect(old == AWAY, 0))
 			return change_held(v, verb, a, b, ret_new);
-		r = step(kind, verb, old, a, b, ret_new);
+		int r = step(kind, verb, old, a, b, &new);
 		if (r < 0)
 			return r;
-		if (__builtin_expect(ret_new->u == AWAY, 0))
+		if (__builtin_expect(new == AWAY, 0))
 			return change_held(v, verb, a, b, ret_new);
 		/* V-C, sc [value.word]: publishes what was done before; then tell looks for sleepers */
-	} while (!prk_cas64_sc(&body->word, &old.u, ret_new->u));
-	tell(body);
-	return 0;
+	} while (!prk_cas64_sc(&body->word, &old, new));
+	if (ret_new)
+		memcpy(ret_new, &new, sizeof new);
+	return tell(body);
 }
 
 static inline int is_of(const struct prusik_value *v, uint32_t kind)
@@ -183,6 +199,8 @@ static inline int is_of(const struct prusik_value *v, uint32_t kind)
 		return 0;
 	return v ? -EPROTOTYPE : -EINVAL;
 }
+
+#define BITS(name, value) ((union number){ .name = (value) }).u
 
 /* get, set, add and cas of a kind: suffix of the names, its type, the member of union number, delta's type and member. */
 #define NUMBER_VERBS(suffix, its_kind, type, member, delta_type, delta_member)                                     \
@@ -196,28 +214,21 @@ static inline int is_of(const struct prusik_value *v, uint32_t kind)
 	}                                                                                                          \
 	int prusik_value_set##suffix(struct prusik_value *value, type number)                                      \
 	{                                                                                                          \
-		union number new, none = { 0 };                                                                    \
 		int r = is_of(value, its_kind);                                                                    \
                                                                                                                    \
-		return r < 0 ? r : change(value, its_kind, SET, (union number){ .member = number }, none, &new);   \
+		return r < 0 ? r : change(value, its_kind, SET, BITS(member, number), 0, NULL);                    \
 	}                                                                                                          \
 	int prusik_value_add##suffix(struct prusik_value *value, delta_type delta, type *ret_number)               \
 	{                                                                                                          \
-		union number sum, none = { 0 };                                                                    \
 		int r = is_of(value, its_kind);                                                                    \
                                                                                                                    \
-		if (r == 0)                                                                                        \
-			r = change(value, its_kind, ADD, (union number){ .delta_member = delta }, none, &sum);     \
-		if (r == 0 && ret_number)                                                                          \
-			*ret_number = sum.member;                                                                  \
-		return r;                                                                                          \
+		return r < 0 ? r : change(value, its_kind, ADD, BITS(delta_member, delta), 0, ret_number);         \
 	}                                                                                                          \
 	int prusik_value_cas##suffix(struct prusik_value *value, type expected, type number)                       \
 	{                                                                                                          \
-		union number new, from = { .member = expected }, to = { .member = number };                        \
 		int r = is_of(value, its_kind);                                                                    \
                                                                                                                    \
-		return r < 0 ? r : change(value, its_kind, CAS, from, to, &new);                                   \
+		return r < 0 ? r : change(value, its_kind, CAS, BITS(member, expected), BITS(member, number), NULL); \
 	}
 
 NUMBER_VERBS(, PRUSIK_VALUE_INT, int64_t, i, int64_t, i)
