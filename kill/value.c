@@ -36,9 +36,9 @@ struct record {
 	int64_t rest[RECORD_BYTES / 8 - 2];
 };
 
+/* A body and its copies. */
 struct box {
-	struct prk_value_body body;
-	uint64_t copies[2 * RECORD_BYTES / 8];
+	_Alignas(64) char bytes[sizeof(struct prk_value_body) + 2 * RECORD_BYTES];
 };
 
 static const struct plan *plan(void)
@@ -48,7 +48,7 @@ static const struct plan *plan(void)
 
 static struct prusik_value view_of(void *object)
 {
-	return prk_value_view(&((struct box *)object)->body);
+	return prk_value_view(object);
 }
 
 /* ---- reading and writing, whatever its kind ---- */
@@ -183,15 +183,14 @@ static int wait_for_it(struct prusik_value *v, const struct plan *p)
 
 static void setup(void *object)
 {
-	struct box *box = object;
-	struct prk_value_body *b = &box->body;
+	struct prk_value_body *b = object;
 	double d = (double)plan()->before;
 
 	b->kind = plan()->kind ? plan()->kind : PRUSIK_VALUE_INT;
 	b->size = b->kind == PRUSIK_VALUE_BYTES ? RECORD_BYTES : 8;
 	if (b->kind == PRUSIK_VALUE_BYTES) {
 		struct record record = record_of(plan()->before);
-		memcpy(box->copies, &record, sizeof record);
+		memcpy(b->copies, &record, sizeof record);
 		return;
 	}
 	memcpy(&b->held, b->kind == PRUSIK_VALUE_DOUBLE ? (void *)&d : (void *)(uintptr_t)&plan()->before, 8);
