@@ -195,6 +195,8 @@ static void setup(void *object)
 	}
 	memcpy(&b->held, b->kind == PRUSIK_VALUE_DOUBLE ? (void *)&d : (void *)(uintptr_t)&plan()->before, 8);
 	b->word = b->held;
+	if (b->word != PRK_VALUE_AWAY)
+		b->held = 0x3333; /* which means nothing then */
 }
 
 /* ---- those beside the victim ---- */
