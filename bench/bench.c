@@ -32,6 +32,7 @@ static const struct bench_workload *const tables[] = {
 	bench_queue,
 	bench_dict,
 	bench_dict_scale,
+	bench_value,
 	bench_arena,
 };
 

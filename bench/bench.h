@@ -77,6 +77,7 @@ void bench_process_begin(void);
 extern const struct bench_workload bench_arena[];
 extern const struct bench_workload bench_dict[];
 extern const struct bench_workload bench_dict_scale[];
+extern const struct bench_workload bench_value[];
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */
 void bench_note(const struct bench_piece *piece, const char *format, ...)

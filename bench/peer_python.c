@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Python's multiprocessing: peer_mp.py does all of the queue workloads, peer_mp_dict.py of the dict ones. */
+/* Python's multiprocessing: peer_mp.py does all of the queue workloads, peer_mp_dict.py of the dict ones, peer_mp_value.py of the value ones. */
 #include "bench.h"
 #include "map.h"
 #include "queue.h"
 #include "team.h"
+#include "value.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 /* BENCH_SCRIPTS: the folder of the scripts, from the build. */
 #define QUEUE_SCRIPT BENCH_SCRIPTS "/peer_mp.py"
 #define DICT_SCRIPT BENCH_SCRIPTS "/peer_mp_dict.py"
+#define VALUE_SCRIPT BENCH_SCRIPTS "/peer_mp_value.py"
 
 #define NUMBERS_MAX 5
 
@@ -87,4 +89,11 @@ int map_python(const struct map_shape *shape, uint64_t count, int64_t *ret_ns)
 	const uint64_t numbers[] = { shape->operation, shape->processes, shape->keys, count };
 
 	return run_script(DICT_SCRIPT, numbers, 4, ret_ns);
+}
+
+int value_python(enum value_operation operation, uint32_t processes, uint64_t count, int64_t *ret_ns)
+{
+	const uint64_t numbers[] = { operation, processes, count };
+
+	return run_script(VALUE_SCRIPT, numbers, 3, ret_ns);
 }

@@ -13,6 +13,7 @@ enum {
 };
 
 /* The commands, one file each: argv from the command's own name on; the exit code. */
+int prusik_cmd_array(int argc, char **argv);
 int prusik_cmd_barrier(int argc, char **argv);
 int prusik_cmd_demo(int argc, char **argv);
 int prusik_cmd_kill(int argc, char **argv);
@@ -26,5 +27,6 @@ int prusik_cmd_ls(int argc, char **argv);
 int prusik_cmd_rm(int argc, char **argv);
 int prusik_cmd_sem(int argc, char **argv);
 int prusik_cmd_queue(int argc, char **argv);
+int prusik_cmd_value(int argc, char **argv);
 
 #endif

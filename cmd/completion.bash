@@ -19,6 +19,8 @@ _prusik()
 	sem) options="$waiting -m --max -c --count" verbs="new post wait value" ;;
 	event) options=$waiting verbs="set clear wait is-set" kind=event ;;
 	barrier) options="$waiting -c --count" kind=barrier ;;
+	value) options="-t --type -s --size -w --wait -n --nowait -j --json -q --quiet -E --no-code" verbs="new get set add cas wait" kind=value ;;
+	array) options="-t --type -l --length -s --size -j --json -q --quiet -E --no-code" verbs="new get set add cas slice fill len" kind=array ;;
 	ls) options="-l --long --json -t --type" ;;
 	rm) options="-f --force" ;;
 	gc) options="-q --quiet" ;;
@@ -29,7 +31,7 @@ _prusik()
 	((COMP_CWORD == 2)) || verbs=
 	if [[ $word == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$word"))
-	elif [[ $command == @(lock|sem|event|barrier|dict|list|queue|ls|rm) && $previous != -[wEcmtdsp] ]]; then
+	elif [[ $command == @(lock|sem|event|barrier|dict|list|value|array|queue|ls|rm) && $previous != -[wEcmtdsp] ]]; then
 		COMPREPLY=($(compgen -W "$verbs $(prusik ls ${kind:+-t "$kind"} 2>/dev/null)" -- "$word"))
 	fi
 }

@@ -70,6 +70,18 @@ complete -c prusik -n '__prusik_is list' -s s -l size -x
 complete -c prusik -n '__prusik_is list' -s E -l no-code -x
 complete -c prusik -n '__prusik_first list' -a 'append insert set get pop index remove slice len clear'
 complete -c prusik -n '__prusik_is list' -a '(__prusik_names -t list)'
+complete -c prusik -n '__prusik_is value array' -s t -l type -x
+complete -c prusik -n '__prusik_is value array' -s s -l size -x
+complete -c prusik -n '__prusik_is value array' -s j -l json
+complete -c prusik -n '__prusik_is value array' -s q -l quiet
+complete -c prusik -n '__prusik_is value array' -s E -l no-code -x
+complete -c prusik -n '__prusik_is value' -s w -l wait -x
+complete -c prusik -n '__prusik_is value' -s n -l nowait
+complete -c prusik -n '__prusik_is array' -s l -l length -x
+complete -c prusik -n '__prusik_first value' -a 'new get set add cas wait'
+complete -c prusik -n '__prusik_is value' -a '(__prusik_names -t value)'
+complete -c prusik -n '__prusik_first array' -a 'new get set add cas slice fill len'
+complete -c prusik -n '__prusik_is array' -a '(__prusik_names -t array)'
 complete -c prusik -n '__prusik_is queue' -l kind -x
 complete -c prusik -n '__prusik_is queue' -l max -x
 complete -c prusik -n '__prusik_is queue' -l item-max -x

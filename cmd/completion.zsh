@@ -22,6 +22,8 @@ _prusik()
 	sem) options=(${=waiting} -m --max -c --count) verbs=(new post wait value) ;;
 	event) options=(${=waiting}) verbs=(set clear wait is-set) kind=event ;;
 	barrier) options=(${=waiting} -c --count) kind=barrier ;;
+	value) options=(-t --type -s --size -w --wait -n --nowait -j --json -q --quiet -E --no-code) verbs=(new get set add cas wait) kind=value ;;
+	array) options=(-t --type -l --length -s --size -j --json -q --quiet -E --no-code) verbs=(new get set add cas slice fill len) kind=array ;;
 	ls) options=(-l --long --json -t --type) ;;
 	rm) options=(-f --force) ;;
 	gc) options=(-q --quiet) ;;
@@ -32,7 +34,7 @@ _prusik()
 	((CURRENT == 3)) || verbs=()
 	if [[ ${words[CURRENT]} == -* ]]; then
 		compadd -- $options
-	elif [[ $command == (lock|sem|event|barrier|dict|list|queue|ls|rm) && ${words[CURRENT-1]} != -[wEcmtdsp] ]]; then
+	elif [[ $command == (lock|sem|event|barrier|dict|list|value|array|queue|ls|rm) && ${words[CURRENT-1]} != -[wEcmtdsp] ]]; then
 		names=(${(f)"$(prusik ls ${kind:+-t} $kind 2>/dev/null)"})
 		compadd -- $verbs $names
 	fi

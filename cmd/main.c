@@ -27,6 +27,7 @@ static int version(int argc, char **argv)
 static int help(int argc, char **argv);
 
 static const struct command commands[] = {
+	{ "array", prusik_cmd_array, "numbers or records, so many of one size" },
 	{ "barrier", prusik_cmd_barrier, "wait until so many have come" },
 	{ "demo", prusik_cmd_demo, "count words with workers that are being killed" },
 	{ "kill", prusik_cmd_kill, "send a signal; list the signals" },
@@ -40,6 +41,7 @@ static const struct command commands[] = {
 	{ "rm", prusik_cmd_rm, "remove names" },
 	{ "sem", prusik_cmd_sem, "run a command while few others do; semaphores" },
 	{ "queue", prusik_cmd_queue, "queues that shells and programs share by name" },
+	{ "value", prusik_cmd_value, "one number, or one record" },
 	{ "--help", help, "print this" },
 	{ "--version", version, "print the version" },
 };

@@ -9,6 +9,7 @@
 #define PRUSIK_H
 
 #include <prusik/arena.h>
+#include <prusik/array.h>
 #include <prusik/barrier.h>
 #include <prusik/cancel.h>
 #include <prusik/common.h>
@@ -27,5 +28,6 @@
 #include <prusik/semaphore.h>
 #include <prusik/signal.h>
 #include <prusik/thread.h>
+#include <prusik/value.h>
 
 #endif

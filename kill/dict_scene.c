@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "dict_scene.h"
 
+#include "data/made.h"
 #include "others.h"
 #include "shm/alloc.h"
 
@@ -189,7 +190,7 @@ static bool make_scene(void *unused)
 	dict->body->key0 = 1;
 	dict->body->key1 = 2;
 	s->handle = *arena;
-	s->body = prusik_dict_reference(dict);
+	s->body = prk_reference_offset(prusik_dict_reference(dict));
 	memcpy(s->start, arena->shm, DICT_BYTES);
 	prusik_dict_free(dict);
 	prusik_arena_close(arena);

@@ -165,6 +165,8 @@ extern const struct kill_table kill_arena_name_table;
 extern const struct kill_table kill_dict_table;
 extern const struct kill_table kill_list_table;
 extern const struct kill_table kill_named_table;
+extern const struct kill_table kill_value_table;
+extern const struct kill_table kill_array_table;
 
 #define KILL_TABLE(array) { (array), sizeof(array) / sizeof(array)[0] }
 

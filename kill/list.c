@@ -140,7 +140,7 @@ static bool make_scene(void *unused)
 	    prusik_list_create(arena, "it", NULL, &list) != 0)
 		return false;
 	s->handle = *arena;
-	s->body = prusik_list_reference(list);
+	s->body = prk_reference_offset(prusik_list_reference(list));
 	memcpy(s->start, arena->shm, BYTES);
 	prusik_list_free(list);
 	prusik_arena_close(arena);

@@ -48,6 +48,8 @@ static const struct kill_table *const tables[] = {
 	&kill_barrier_table,
 	&kill_dict_table,
 	&kill_list_table,
+	&kill_value_table,
+	&kill_array_table,
 };
 
 static struct {

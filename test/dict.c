@@ -477,6 +477,11 @@ TEST(a_dict_in_a_dict)
 	prusik_dict_free(inner);
 	ck_assert_int_eq(prusik_dict_destroy(arena, link), 0);
 	ck_assert_int_lt(prusik_dict_at(arena, reference, &found), 0);
+	ck_assert_int_eq(prusik_dict_create_at(arena, link, NULL, &inner), 0);
+	ck_assert_int_eq(prusik_dict_at(arena, reference, &found), -ENOENT); /* another, at the same place */
+	ck_assert_int_eq(prusik_dict_at(arena, prusik_dict_reference(inner), &found), 0);
+	prusik_dict_free(found);
+	prusik_dict_free(inner);
 	ck_assert_int_eq(prusik_dict_at(arena, 0, &found), -ENOENT);
 	ck_assert_int_eq(prusik_dict_at(arena, 12345, &found), -EPROTO);
 	must_be_valid(outer);

@@ -26,8 +26,13 @@
  * 8 bytes that may be kept as a value in other objects of the same arena, and
  * prusik_dict_at makes a handle of them. A reference does not own: the object belongs
  * to the link, or the name, that it was created with, and is freed by
- * prusik_dict_destroy through that, once nobody uses it any more. A reference to
- * what has been destroyed is refused, or leads to what came after it.
+ * prusik_dict_destroy through that, once nobody uses it any more; deleting the key that
+ * has a reference for its value deletes nothing else. A reference to what has been
+ * destroyed is refused, also when another object lies there by now (unless 2^24 more
+ * were made in the arena meanwhile). Who puts an object into a dict creates it first,
+ * at its link, and then sets the reference: killed in between, the link still owns it.
+ *
+ * A namespace is a dict whose keys are names.
  *
  * Context of every call: threads; not signal handlers. None is ended by a signal.
  * Every call may also return -EINVAL for NULL where none may be, -EPROTO when the

@@ -132,7 +132,8 @@ struct prk_dict_body {
 	uint32_t version;
 	uint32_t signature;
 	uint64_t key0, key1;
-	uint64_t fixed_reserved[4];
+	uint64_t fixed_reserved[3];
+	uint64_t serial;
 
 	/* 64: what readers need */
 	uint64_t shape;

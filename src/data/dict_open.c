@@ -11,6 +11,7 @@
 #define ROOM_DEFAULT (UINT64_C(64) << 30)
 #define NAMED_ROOM (UINT64_C(64) << 10)
 
+_Static_assert(offsetof(struct prk_dict_body, serial) == offsetof(struct prk_made, serial), "it begins as all made");
 _Static_assert(offsetof(struct prk_dict_body, shape) == 64 && offsetof(struct prk_dict_body, heap) == 128,
 	       "what readers need has a line of its own");
 _Static_assert(sizeof(struct prk_bucket) == 64 && sizeof(struct prk_entry) == 16, "shared layout");
@@ -192,7 +193,7 @@ int prusik_dict_open_named(const char *name, const struct prusik_dict_options *o
 
 uint64_t prusik_dict_reference(const struct prusik_dict *dict)
 {
-	return dict ? prk_heap_offset(&dict->view, dict->body) : 0;
+	return dict ? prk_made_reference(dict->view.arena, dict->body) : 0;
 }
 
 void prusik_dict_free(struct prusik_dict *dict)

@@ -96,7 +96,6 @@ struct prk_list_half {
  */
 struct prk_list_body {
 	struct prk_made made;
-	uint64_t fixed_reserved[6];
 
 	/* 64 */
 	uint64_t version;

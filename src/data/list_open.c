@@ -147,7 +147,7 @@ int prusik_list_open_named(const char *name, const struct prusik_list_options *o
 
 uint64_t prusik_list_reference(const struct prusik_list *list)
 {
-	return list ? prk_heap_offset(&list->view, list->body) : 0;
+	return list ? prk_made_reference(list->view.arena, list->body) : 0;
 }
 
 void prusik_list_free(struct prusik_list *list)

@@ -64,6 +64,7 @@ static int make_locked(const struct prk_sort *sort, struct prusik_arena *arena, 
 	}
 	body->version = sort->version;
 	body->signature = sort->signature;
+	body->serial = ++arena->shm->serial;
 	prk_store64_rel(&body->magic, sort->magic); /* M-S, rel [made.magic]: it is whole */
 	*ret_body = body;
 	return 0;
@@ -92,11 +93,9 @@ int prk_made_create_named(const struct prk_sort *sort, struct prusik_arena *aren
 	return r < 0 ? r : prk_made_create(sort, arena, link, bytes, options, ret_body);
 }
 
-int prk_made_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t offset, void **ret_body,
+static int find(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t offset, void **ret_body,
 		uint64_t *ret_bytes)
 {
-	if (!arena)
-		return -EINVAL;
 	if (offset == 0)
 		return -ENOENT;
 	struct prk_made *body = body_at(sort, arena, offset, ret_bytes);
@@ -109,6 +108,24 @@ int prk_made_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_
 	return 0;
 }
 
+uint64_t prk_made_reference(const struct prusik_arena *arena, const void *body)
+{
+	uint64_t offset = prusik_arena_offset(arena, body);
+
+	return offset ? prk_reference(offset, ((const struct prk_made *)body)->serial) : 0;
+}
+
+int prk_made_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t reference, void **ret_body,
+		uint64_t *ret_bytes)
+{
+	uint64_t offset = prk_reference_offset(reference);
+	int r = arena ? find(sort, arena, offset, ret_body, ret_bytes) : -EINVAL;
+
+	if (r == 0 && prk_reference(offset, ((const struct prk_made *)*ret_body)->serial) != reference)
+		return -ENOENT; /* it lies where the one meant was */
+	return r;
+}
+
 int prk_made_open(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, void **ret_body,
 		  uint64_t *ret_bytes)
 {
@@ -117,7 +134,7 @@ int prk_made_open(const struct prk_sort *sort, struct prusik_arena *arena, const
 
 	if (r < 0)
 		return r;
-	return prk_made_at(sort, arena, prk_load64_acq(link), ret_body, ret_bytes); /* acq [arena.link] */
+	return find(sort, arena, prk_load64_acq(link), ret_body, ret_bytes); /* acq [arena.link] */
 }
 
 int prk_made_destroy(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t *link)
@@ -131,7 +148,7 @@ int prk_made_destroy(const struct prk_sort *sort, struct prusik_arena *arena, ui
 		return r;
 	r = clear_link(sort, arena, link);
 	if (r == -EEXIST) {
-		r = prk_made_at(sort, arena, prk_load64_rlx(link), &body, NULL);
+		r = find(sort, arena, prk_load64_rlx(link), &body, NULL);
 		if (r == 0) {
 			/* M-D, rel [made.magic] */
 			prk_store64_rel(&((struct prk_made *)body)->magic, PRK_MADE_DYING);
@@ -167,7 +184,7 @@ int prk_made_join(const struct prk_sort *sort, const char *name, const char *kin
 	int r = prk_joined();
 
 	if (r == 0)
-		r = prk_named_open(name, kind, flags, arena_bytes, make_first, &m, &arena);
+		r = prk_named_open_within(name, kind, flags, arena_bytes, sort->fixed, make_first, &m, &arena);
 	if (r < 0)
 		return r;
 	r = prk_made_open(sort, arena, PRK_NAMED_ROOT, ret_body, ret_bytes);

@@ -5,9 +5,11 @@
  * struct prk_made - the beginning of every container's body
  *
  * WORD     magic: the sort of container; 0 = it is being made; PRK_MADE_DYING = it is
- *          being destroyed. version, signature: of its layout.
+ *          being destroyed. version, signature: of its layout. own: of the sort, fixed
+ *          once it is made. serial: which of the arena's containers, in the order of making.
  * WRITES   the holder of the arena's naming lock
  * ALWAYS   M1 magic is that of a sort => the container is whole
+ *          M2 no two have the same serial
  * MAY LIE  nothing
  * KILLED   before magic is set (M-S), or after it was unset (M-D): whoever makes or
  *          destroys one through the same link next finds no living maker, since he has
@@ -19,12 +21,33 @@
 #include "shm/arena.h"
 
 #define PRK_MADE_DYING UINT64_C(0x676e696b73757270)
+#define PRK_MADE_OWN 5u
 
 struct prk_made {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t signature;
+	uint64_t own[PRK_MADE_OWN];
+	uint64_t serial;
 };
+
+/*
+ * A reference names a container for good: its offset, whose low 6 and high 18 bits are
+ * free for 24 bits of the serial. So what comes to lie at the same place later is
+ * another one, until 2^24 have been made meanwhile.
+ */
+#define PRK_REFERENCE_LOW UINT64_C(63)
+#define PRK_REFERENCE_HIGH 46u
+
+static inline uint64_t prk_reference(uint64_t offset, uint64_t serial)
+{
+	return offset | (serial & PRK_REFERENCE_LOW) | serial >> 6 << PRK_REFERENCE_HIGH;
+}
+
+static inline uint64_t prk_reference_offset(uint64_t reference)
+{
+	return reference & ((UINT64_C(1) << PRK_REFERENCE_HIGH) - 1) & ~PRK_REFERENCE_LOW;
+}
 
 /* A sort of container. */
 struct prk_sort {
@@ -32,6 +55,7 @@ struct prk_sort {
 	uint32_t version;
 	uint32_t signature;
 	uint64_t bytes; /* of the body, at least */
+	bool fixed; /* one with an arena of its own needs no more than that has at first */
 	/* Make a zeroed body, of that many bytes, a container but for its prk_made. What it has got by then, drop gives back. */
 	int (*set_up)(struct prusik_arena *arena, void *body, const void *options);
 	/* Give back to the arena what the body owns, made or half made. 0, -EPROTO. */
@@ -45,8 +69,10 @@ int prk_made_create(const struct prk_sort *sort, struct prusik_arena *arena, uin
 int prk_made_create_named(const struct prk_sort *sort, struct prusik_arena *arena, const char *name,
 			  uint64_t bytes, const void *options, void **ret_body);
 
-/* The body at that offset: 0, -ENOENT, -EPROTO. *ret_bytes, unless NULL: how long it may be. */
-int prk_made_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t offset, void **ret_body,
+/* The reference of a body; 0 for NULL. */
+uint64_t prk_made_reference(const struct prusik_arena *arena, const void *body);
+/* The body that a reference names: 0, -ENOENT, -EPROTO. *ret_bytes, unless NULL: how long it may be. */
+int prk_made_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t reference, void **ret_body,
 		uint64_t *ret_bytes);
 int prk_made_open(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, void **ret_body,
 		  uint64_t *ret_bytes);

@@ -122,11 +122,12 @@ struct prk_root {
  *          claims, roots: entries in use. last: the block that ends where the arena does. map: bit c = class c has a free block.
  *          head: the first free block of each class.
  *          naming: held while an object is made and given a name, before lock.
+ *          serial: how many containers have been made (data/made.h).
  *          kind: what the file is a home of, "arena" or an object's noun, padded with
  *          zeros. flags: PRK_ARENA_PERSISTENT: lives without attachers (segment.h).
  *          made: when, in seconds since 1970.
  * WRITES   magic to made: fixed before the segment has a name. lock, naming: lock.c.
- *          The rest: the holder of lock, from size on through the undo log.
+ *          serial: the holder of naming. The rest: the holder of lock, from size on through the undo log.
  * ALWAYS   A1 header + used + sizes of the free blocks = size
  *          A2 the bit of a class is set <=> its head is not 0
  *          A3 every header ever written ends at or before fresh, and so does the
@@ -169,7 +170,8 @@ struct prk_arena_shm {
 	uint64_t head[PRK_CLASSES];
 	struct prk_claim claim[PRK_CLAIMS_MAX];
 	struct prk_root root[PRK_ROOTS_MAX];
-	uint64_t header_reserved[3];
+	uint64_t serial;
+	uint64_t header_reserved[2];
 };
 
 /*
