@@ -284,7 +284,8 @@ int prusik_process_kill(struct prusik_process *process);
  *
  * Those that left its process group or session, and those whose parents are gone, too. The child is
  * stopped first; each of its children that is killed leaves it the grandchildren; when it has
- * none left it is killed itself. What the child left behind when it had ended before is not found.
+ * none left it is killed itself. What the child left behind when it had ended before is not found;
+ * nor, perhaps, what one leaves behind whom SIGKILL does not end within ten seconds (a disk holds him).
  * Needs /proc. Returns 0 when all are dead or dying, -ESRCH when the child has ended, -EINVAL, -EPERM
  * (somebody in the tree belongs to another user), or what reading /proc gave.
  */
