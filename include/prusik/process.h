@@ -152,9 +152,10 @@ void prusik_process_main(void);
 /*
  * prusik_process_forkserver - start the helper process now
  *
- * Else the first start by FORKSERVER does it. It is a child of this program, which waitpid(-1)
- * sees; it ends with the program, or by prusik_process_forkserver_stop. Returns 0, also when it
- * runs already; else as prusik_process_start.
+ * Else the first start by FORKSERVER does it. It keeps one copy of itself ready, the spare, which
+ * becomes the next child. Both are children of this program, which waitpid(-1) sees; they end
+ * with the program, or by prusik_process_forkserver_stop. One that is killed is replaced. Returns 0,
+ * also when it runs already; else as prusik_process_start.
  */
 int prusik_process_forkserver(void);
 void prusik_process_forkserver_stop(void);

@@ -207,13 +207,14 @@ pid_t prk_sys_clone_hidden(int (*function)(void *), void *argument, int *ret_pid
  * What libc's fork would do besides, of what matters to a single thread: its number in
  * libc's notes, and its robust list, which the kernel forgets.
  */
-pid_t prk_sys_clone_sibling(int *ret_pidfd)
+pid_t prk_sys_clone_sibling(int *ret_pidfd, pid_t *note)
 {
 	int pidfd = -1, *tid = NULL;
 	struct robust_list_head *robust = prk_sys_robust_head();
 	struct clone_args args = {
-		.flags = CLONE_PARENT | CLONE_PIDFD,
+		.flags = CLONE_PARENT | CLONE_PIDFD | CLONE_PARENT_SETTID,
 		.pidfd = (uintptr_t)&pidfd,
+		.parent_tid = (uintptr_t)note,
 	};
 	int r = prk_sys_gate(PRK_SYS_FORK);
 
@@ -309,6 +310,11 @@ int prk_sys_socketpair(int ret_ends[2])
 {
 	int fault = prk_sys_gate(PRK_SYS_SOCKET);
 	return fault ? fault : result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends));
+}
+
+int prk_sys_shutdown(int socket)
+{
+	return result(shutdown(socket, SHUT_WR));
 }
 
 int prk_sys_close_from(int first)
