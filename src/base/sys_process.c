@@ -245,7 +245,10 @@ struct pidfd_info_request {
 int prk_sys_pidfd_status(int pidfd)
 {
 	struct pidfd_info_request info = { .mask = PIDFD_INFO_EXIT_CODE };
+	int fault = prk_sys_gate(PRK_SYS_PIDFD_INFO);
 
+	if (fault)
+		return fault;
 	if (ioctl(pidfd, _IOWR(0xff, 11, struct pidfd_info_request), &info) < 0)
 		return -errno;
 	return info.mask & PIDFD_INFO_EXIT_CODE ? info.exit_code : -ENOSYS;
