@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -419,6 +420,17 @@ int prk_sys_write_all(int fd, const void *buffer, size_t length)
 ssize_t prk_sys_getdents(int fd, void *buffer, size_t length)
 {
 	return result(syscall(SYS_getdents64, fd, buffer, length));
+}
+
+int prk_sys_event(void)
+{
+	int fault = prk_sys_gate(PRK_SYS_PIPE);
+	return fault ? fault : result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void prk_sys_event_raise(int event)
+{
+	eventfd_write(event, 1);
 }
 
 union fds_message {

@@ -84,6 +84,10 @@ ssize_t prk_sys_write(int fd, const void *buffer, size_t length);
 int prk_sys_write_all(int fd, const void *buffer, size_t length);
 ssize_t prk_sys_getdents(int fd, void *buffer, size_t length);
 
+/* A descriptor that polls readable once it was raised. */
+int prk_sys_event(void);
+void prk_sys_event_raise(int event);
+
 #define PRK_SYS_FDS_MAX 253
 /* A message with descriptors. */
 int prk_sys_send(int socket, const void *data, size_t length, const int *fds, unsigned int count);
