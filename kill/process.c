@@ -2,16 +2,19 @@
 /*
  * prusik-process - starts, ends and kills of processes at random moments, counted
  *
- *	prusik-process [--quick] [deaths|forks|flights|trees [COUNT]]
+ *	prusik-process [--quick] [deaths|steps|forks|flights|trees [COUNT]]
  *
  * deaths: a program that starts daemons by all methods is killed -9 at a random moment around a start;
  * no daemon, and no child of one, may outlive it. "Late" are those that took longer than a second:
  * none where processes get a processor when they want one, some on a machine that is loaded; "wrong"
- * are those that did not end at all. forks: a program with 8 busy threads forks; no child may be
+ * are those that did not end at all. steps: starters, and their children, are killed after a counted
+ * number of instructions. forks: a program with 8 busy threads forks; no child may be
  * stuck. flights: 1,000 children at once, by many rounds; none may be left as a zombie. trees: grown
  * anew each time, with double forks and sessions of their own; kill_tree leaves nobody. One line
  * for each; the exit code is 1 when anything was wrong.
  */
+#include "process_steps.h"
+
 #include "base/atomic.h"
 
 #include <prusik/lock.h>
@@ -54,7 +57,7 @@ static uint32_t random_below(uint32_t limit)
 
 /* ---- deaths ---- */
 
-static int sleep_for_ever(void *unused)
+int sleep_for_ever(void *unused)
 {
 	(void)unused;
 	for (;;)
@@ -104,7 +107,7 @@ static int run_daemons(void *argument)
 }
 
 /* Whoever is left of them is ours now: they are to end soon. */
-static int reap_all(void)
+int reap_all(void)
 {
 	int64_t began = prusik_now();
 
@@ -123,7 +126,7 @@ static int reap_all(void)
 	}
 }
 
-static void kill_everybody(void)
+void kill_everybody(void)
 {
 	char command[64];
 
@@ -158,6 +161,11 @@ static void deaths(int count)
 	}
 	report("deaths", count, wrong);
 	printf("         late %d  longest end %.1f ms\n", late, (double)longest / 1e6);
+}
+
+static void steps(int count)
+{
+	report("steps", count, process_steps(count));
 }
 
 /* ---- forks ---- */
@@ -294,6 +302,7 @@ static const struct part {
 	int quick, full;
 } parts[] = {
 	{ "deaths", deaths, 100, 10000 },
+	{ "steps", steps, 40, 2000 },
 	{ "forks", forks, 100, 10000 },
 	{ "flights", flights, 1, 20 },
 	{ "trees", trees, 20, 1000 },
