@@ -2,17 +2,22 @@
 /*
  * Processes: one start and join, until the parent knows the code. By fork, with 10 MB and with 1 GB of memory in
  * use; by forkserver and by spawn; another program. Children do nothing: prusik's run through all that
- * comes at the end of a child; the bare ones call _exit ("fork") or exit ("fork-exit").
+ * comes at the end of a child; the bare ones call _exit ("fork") or exit ("fork-exit"). "floor" is the
+ * least that a fork server can do: it is asked by one byte, forks, and tells the number of a
+ * child whom the one who asked waits for.
  */
 #include "bench.h"
 #include "team.h"
 
 #include <errno.h>
+#include <linux/sched.h>
 #include <prusik/process.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,13 +39,6 @@ static int do_nothing(void *unused)
 {
 	(void)unused;
 	return 0;
-}
-
-/* Children by forkserver and spawn begin at main as well. */
-void bench_process_begin(void)
-{
-	prusik_process_register("do_nothing", do_nothing);
-	prusik_process_main();
 }
 
 /* ---- prusik ---- */
@@ -119,6 +117,57 @@ static int fork_and_exit(void)
 
 	if (pid == 0)
 		exit(0);
+	return wait_for(pid);
+}
+
+/* ---- the least a fork server can do ---- */
+
+static int floor_socket = -1;
+
+/* A copy of this program at its beginning, so it is small. Children are the program's, as prusik's are. */
+__attribute__((noreturn)) static void be_floor(int socket)
+{
+	char byte;
+
+	while (read(socket, &byte, 1) == 1) {
+		struct clone_args args = { .flags = CLONE_PARENT };
+		pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+		if (pid == 0)
+			_exit(0);
+		if (write(socket, &pid, sizeof pid) != sizeof pid)
+			break;
+	}
+	_exit(0);
+}
+
+static void begin_floor(void)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return;
+	if (fork() == 0) {
+		close(ends[0]);
+		be_floor(ends[1]);
+	}
+	close(ends[1]);
+	floor_socket = ends[0];
+}
+
+/* Children by forkserver and spawn begin at main as well. */
+void bench_process_begin(void)
+{
+	prusik_process_register("do_nothing", do_nothing);
+	prusik_process_main();
+	begin_floor();
+}
+
+static int ask_floor(void)
+{
+	pid_t pid = -1;
+
+	if (write(floor_socket, "", 1) != 1 || read(floor_socket, &pid, sizeof pid) != sizeof pid)
+		return -errno;
 	return wait_for(pid);
 }
 
@@ -243,6 +292,7 @@ static const struct bench_subject daemons[] = {
 
 static const struct bench_subject servers[] = {
 	SUBJECT("prusik", 1, prusik_forkserver),
+	SUBJECT("floor", 0, ask_floor),
 	PYTHON("forkserver"),
 	{ .name = NULL },
 };

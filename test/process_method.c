@@ -420,6 +420,61 @@ TEST_WITHIN(starts_that_fail, 60)
 		}
 }
 
+/* Its number; 0: it is not there (yet). */
+static int find_child(const char *name)
+{
+	char command[64];
+	int pid = 0;
+
+	snprintf(command, sizeof command, "pgrep -P %d -x %s", getpid(), name);
+	FILE *answer = popen(command, "r");
+	int fields = fscanf(answer, "%d", &pid);
+	pclose(answer);
+	return fields == 1 ? pid : 0;
+}
+
+/* It is dead then, and not reaped. */
+static void kill_child(int pid)
+{
+	siginfo_t info;
+
+	if (pid == 0)
+		return;
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+TEST_WITHIN(a_spare_that_was_killed_is_replaced, 120)
+{
+	struct order order = { .code = 4, .text = "a text" };
+
+	ck_assert_int_eq(prusik_process_forkserver(), 0);
+	for (int i = 0; i < 20; i++) {
+		usleep(i % 4 * 1000);
+		kill_child(find_child("prusik-spare"));
+		ck_assert_int_eq(run_order(return_code, &order, PRUSIK_PROCESS_FORKSERVER), 4);
+	}
+	prusik_process_forkserver_stop();
+	assert_childless();
+}
+
+/* Whatever the server was about to do: it makes its next copy at that time. */
+TEST_WITHIN(a_forkserver_killed_at_any_moment_leaves_nothing, 120)
+{
+	struct order order = { .code = 4, .text = "a text" };
+
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(prusik_process_forkserver(), 0);
+		int server = find_child("prusik-fork");
+		ck_assert_int_eq(run_order(return_code, &order, PRUSIK_PROCESS_FORKSERVER), 4);
+		for (volatile int turn = 0; turn < i * 10000; turn++)
+			;
+		kill_child(server);
+	}
+	prusik_process_forkserver_stop();
+	assert_childless();
+}
+
 TEST(a_forkserver_that_was_killed_is_replaced)
 {
 	struct order order = { .code = 4, .text = "a text" };
@@ -429,9 +484,7 @@ TEST(a_forkserver_that_was_killed_is_replaced)
 		siginfo_t info;
 		ck_assert_int_eq(run_order(return_code, &order, PRUSIK_PROCESS_FORKSERVER), 4);
 		ck_assert_int_eq(waitid(P_ALL, 0, &info, WEXITED | WNOHANG), 0); /* the server alone */
-		char path[64];
-		snprintf(path, sizeof path, "pkill -KILL -P %d -x prusik-fork", getpid());
-		ck_assert_int_eq(system(path), 0);
+		kill_child(find_child("prusik-fork"));
 	}
 	ck_assert_int_eq(run_order(return_code, &order, PRUSIK_PROCESS_FORKSERVER), 4);
 	prusik_process_forkserver_stop();

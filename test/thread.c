@@ -5,6 +5,7 @@
 #include "base/life.h"
 #include "base/sys.h"
 
+#include <limits.h>
 #include <prusik/cancel.h>
 #include <prusik/thread.h>
 #include <pthread.h>
@@ -780,6 +781,47 @@ TEST(join_waits_for_destructors)
 	ck_assert_int_eq(prusik_thread_join(thread, PRUSIK_NOW, NULL), -ETIMEDOUT);
 	ck_assert_int_eq(finish(thread), 0);
 	ck_assert_uint_eq(prk_load32_acq(&rounds), 2);
+}
+
+/* It asks who it is in each round, or in the last one alone. */
+static void ask_in_destructor(void *value);
+static struct prusik_local asker = { .destructor = ask_in_destructor };
+static __thread int asked;
+
+static void ask_in_destructor(void *first_round)
+{
+	asked++;
+	if (asked >= (int)(intptr_t)first_round) {
+		struct prusik_thread *me = prusik_thread_current();
+		ck_assert_ptr_nonnull(me);
+		ck_assert_int_eq(prusik_thread_native_id(me), prk_sys_gettid());
+		prusik_thread_free(me);
+	}
+	if (asked < PTHREAD_DESTRUCTOR_ITERATIONS)
+		prusik_local_set(&asker, first_round);
+}
+
+static int ask_at_the_end(void *first_round)
+{
+	return prusik_local_set(&asker, first_round);
+}
+
+static void *ask_at_the_end_too(void *first_round)
+{
+	prusik_local_set(&asker, first_round);
+	return NULL;
+}
+
+TEST(destructors_may_ask_who_they_are)
+{
+	for (intptr_t round = 1; round <= PTHREAD_DESTRUCTOR_ITERATIONS; round++) {
+		pthread_t foreign;
+		ck_assert_int_eq(finish(start(ask_at_the_end, (void *)round)), 0);
+		ck_assert_int_eq(prusik_thread_active_count(), 1);
+		ck_assert_int_eq(pthread_create(&foreign, NULL, ask_at_the_end_too, (void *)round), 0);
+		pthread_join(foreign, NULL);
+		ck_assert_int_eq(prusik_thread_active_count(), 1);
+	}
 }
 
 TEST(there_are_some_hundred_locals)

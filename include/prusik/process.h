@@ -152,9 +152,10 @@ void prusik_process_main(void);
 /*
  * prusik_process_forkserver - start the helper process now
  *
- * Else the first start by FORKSERVER does it. It is a child of this program, which waitpid(-1)
- * sees; it ends with the program, or by prusik_process_forkserver_stop. Returns 0, also when it
- * runs already; else as prusik_process_start.
+ * Else the first start by FORKSERVER does it. It keeps one copy of itself ready, the spare, which
+ * becomes the next child. Both are children of this program, which waitpid(-1) sees; they end
+ * with the program, or by prusik_process_forkserver_stop. One that is killed is replaced. Returns 0,
+ * also when it runs already; else as prusik_process_start.
  */
 int prusik_process_forkserver(void);
 void prusik_process_forkserver_stop(void);
@@ -284,7 +285,8 @@ int prusik_process_kill(struct prusik_process *process);
  *
  * Those that left its process group or session, and those whose parents are gone, too. The child is
  * stopped first; each of its children that is killed leaves it the grandchildren; when it has
- * none left it is killed itself. What the child left behind when it had ended before is not found.
+ * none left it is killed itself. What the child left behind when it had ended before is not found;
+ * nor, perhaps, what one leaves behind whom SIGKILL does not end within ten seconds (a disk holds him).
  * Needs /proc. Returns 0 when all are dead or dying, -ESRCH when the child has ended, -EINVAL, -EPERM
  * (somebody in the tree belongs to another user), or what reading /proc gave.
  */

@@ -163,7 +163,7 @@ int prusik_signal_drain(int64_t deadline);
  * They must be blocked, in all threads, since before they can come: else they are
  * delivered instead. *ret_info may be NULL. Returns the signal (> 0), or
  *   -ETIMEDOUT   none came
- *   -ECANCELED   (within 10 ms)
+ *   -ECANCELED   the caller's token is set
  *   -EINVAL      set is empty; SIGKILL, SIGSTOP, 32 or 33 is in it; the caller does not block all of it
  */
 int prusik_signal_wait(uint64_t set, int64_t deadline, struct prusik_signal_info *ret_info);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -221,13 +222,14 @@ pid_t prk_sys_clone_hidden(int (*function)(void *), void *argument, int *ret_pid
  * What libc's fork would do besides, of what matters to a single thread: its number in
  * libc's notes, and its robust list, which the kernel forgets.
  */
-pid_t prk_sys_clone_sibling(int *ret_pidfd)
+pid_t prk_sys_clone_sibling(int *ret_pidfd, pid_t *note)
 {
 	int pidfd = -1, *tid = NULL;
 	struct robust_list_head *robust = prk_sys_robust_head();
 	struct clone_args args = {
-		.flags = CLONE_PARENT | CLONE_PIDFD,
+		.flags = CLONE_PARENT | CLONE_PIDFD | CLONE_PARENT_SETTID,
 		.pidfd = (uintptr_t)&pidfd,
+		.parent_tid = (uintptr_t)note,
 	};
 	int r = prk_sys_gate(PRK_SYS_FORK);
 
@@ -258,7 +260,10 @@ struct pidfd_info_request {
 int prk_sys_pidfd_status(int pidfd)
 {
 	struct pidfd_info_request info = { .mask = PIDFD_INFO_EXIT_CODE };
+	int fault = prk_sys_gate(PRK_SYS_PIDFD_INFO);
 
+	if (fault)
+		return fault;
 	if (ioctl(pidfd, _IOWR(0xff, 11, struct pidfd_info_request), &info) < 0)
 		return -errno;
 	return info.mask & PIDFD_INFO_EXIT_CODE ? info.exit_code : -ENOSYS;
@@ -323,6 +328,11 @@ int prk_sys_socketpair(int ret_ends[2])
 {
 	int fault = prk_sys_gate(PRK_SYS_SOCKET);
 	return fault ? fault : result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends));
+}
+
+int prk_sys_shutdown(int socket)
+{
+	return result(shutdown(socket, SHUT_WR));
 }
 
 int prk_sys_close_from(int first)
@@ -424,6 +434,17 @@ int prk_sys_write_all(int fd, const void *buffer, size_t length)
 ssize_t prk_sys_getdents(int fd, void *buffer, size_t length)
 {
 	return result(syscall(SYS_getdents64, fd, buffer, length));
+}
+
+int prk_sys_event(void)
+{
+	int fault = prk_sys_gate(PRK_SYS_PIPE);
+	return fault ? fault : result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void prk_sys_event_raise(int event)
+{
+	eventfd_write(event, 1);
 }
 
 union fds_message {

@@ -44,8 +44,11 @@ pid_t prk_sys_exec(struct prk_exec *exec, int *ret_pidfd);
  */
 pid_t prk_sys_clone_hidden(int (*function)(void *), void *argument, int *ret_pidfd);
 
-/* fork, for a process with one thread; the child's parent is the caller's own parent. */
-pid_t prk_sys_clone_sibling(int *ret_pidfd);
+/*
+ * fork, for a process with one thread; the child's parent is the caller's own parent. Its number
+ * is in *note before it runs, whatever becomes of the caller.
+ */
+pid_t prk_sys_clone_sibling(int *ret_pidfd, pid_t *note);
 
 /* ---- asking and ending ---- */
 
@@ -66,6 +69,7 @@ void prk_sys_set_signals(const sigset_t *set);
 /* All with close-on-exec. */
 int prk_sys_pipe(int ret_ends[2]);
 int prk_sys_socketpair(int ret_ends[2]); /* SOCK_SEQPACKET */
+int prk_sys_shutdown(int socket); /* the other end has read all that comes */
 int prk_sys_close_from(int first);
 int prk_sys_dup(int fd, int at_least);
 /* Also takes close-on-exec off target; fine when the two are the same. */
@@ -79,6 +83,10 @@ ssize_t prk_sys_read(int fd, void *buffer, size_t length);
 ssize_t prk_sys_write(int fd, const void *buffer, size_t length);
 int prk_sys_write_all(int fd, const void *buffer, size_t length);
 ssize_t prk_sys_getdents(int fd, void *buffer, size_t length);
+
+/* A descriptor that polls readable once it was raised. */
+int prk_sys_event(void);
+void prk_sys_event_raise(int event);
 
 #define PRK_SYS_FDS_MAX 253
 /* A message with descriptors. */

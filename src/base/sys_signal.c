@@ -6,6 +6,7 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -133,6 +134,13 @@ static int wait_once(uint64_t set, siginfo_t *ret_info, int64_t deadline)
 	if (deadline != PRUSIK_FOREVER)
 		left = prk_timespec(deadline <= PRUSIK_NOW ? 0 : deadline - prusik_now(), &ts);
 	return result(syscall(SYS_rt_sigtimedwait, &set, ret_info, left, SET_BYTES));
+}
+
+int prk_sys_signal_descriptor(uint64_t set)
+{
+	int fault = prk_sys_gate(PRK_SYS_OPEN);
+
+	return fault ? fault : result(syscall(SYS_signalfd4, -1, &set, SET_BYTES, O_CLOEXEC | O_NONBLOCK));
 }
 
 int prk_sys_signal_wait(uint64_t set, siginfo_t *ret_info, int64_t deadline)

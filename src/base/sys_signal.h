@@ -46,6 +46,8 @@ int prk_sys_signal_queue(pid_t pid, int signal, uint64_t value);
 
 /* One of set, which the caller blocks: its number, -ETIMEDOUT. Not ended by other signals. */
 int prk_sys_signal_wait(uint64_t set, siginfo_t *ret_info, int64_t deadline);
+/* Polls readable while one of set, which the caller blocks, is there for it. */
+int prk_sys_signal_descriptor(uint64_t set);
 
 /* SIGALRM in so many ns (0: never); how many were left of the one before. */
 int64_t prk_sys_alarm(int64_t nanoseconds);

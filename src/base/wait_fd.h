@@ -10,9 +10,8 @@
 
 /*
  * Until one of them is ready: how many are, as poll tells. -ETIMEDOUT: the deadline has
- * passed; -ECANCELED: the token that this thread heeds is set. Neither while one is ready.
- * Not ended by a signal. A token is looked at from time to time, so its news may be some
- * milliseconds late.
+ * passed; -ECANCELED: the token that this thread heeds is set, or was meanwhile. Neither while one is
+ * ready. Not ended by a signal.
  */
 int prk_wait_fds(struct pollfd *fds, unsigned int count, int64_t deadline);
 

@@ -95,7 +95,8 @@ struct prk_helper {
  * struct prk_family - this process's children and helpers; zeros in a forked child
  *
  * lock guards all but gate, gate_number (gate_lock, which is held during a start by fork) and the
- * forkserver's socket (server_lock, which is held during a request to it). lock is taken last.
+ * forkserver (server_lock, which is held while it is asked; both, while there is none). lock is
+ * taken last.
  */
 struct prk_family {
 	uint32_t lock; /* 0 free, 1 held, 2 held and somebody may be asleep on it */
@@ -109,6 +110,9 @@ struct prk_family {
 	int self; /* our own pidfd */
 	struct prusik_process *first;
 	struct prk_helper guard, server;
+	struct prk_note *server_note;
+	uint32_t server_taken; /* of its answers */
+	pid_t server_told;     /* the last of its copies that we know of */
 };
 
 /* Makes it, if need be, with our own pidfd. 0, or -errno. */
@@ -240,7 +244,25 @@ bool prk_image_prepared(void);
 
 /* ---- process_server.c ---- */
 
+/*
+ * struct prk_note - a page that the forkserver and its program share
+ *
+ * WORD     made: the number of the last copy that the server has made of itself; 0: none yet
+ * WRITES   the kernel, for the server, in clone, before the copy runs
+ * ALWAYS   of all its copies only the one that is named here can be unknown to the program,
+ *          which is told of each before the next is made
+ * MAY LIE  the one that is named may have ended, and been reaped
+ * KILLED   N1 the server, before it has told: the program finds a number that it was not told, and
+ *          waits for that copy, whose socket ended with the server
+ */
+struct prk_note {
+	uint32_t made;
+};
+#define PRK_NOTE_BYTES 4096u
+
 int prk_start_by_server(struct prk_start *start);
+/* End it and its spare, if they are there. */
+void prk_server_end_locked(struct prk_family *family);
 void prk_serve(int socket, int parent_pidfd) __attribute__((noreturn));
 
 /* ---- process_guard.c ---- */

@@ -232,7 +232,7 @@ void prk_family_end(void)
 	end_all(own, 0);
 	end_all(own, 1); /* started meanwhile */
 	prk_futex_lock(&own->lock);
-	prk_helper_end(&own->server);
+	prk_server_end_locked(own);
 	prk_helper_end(&own->guard);
 	prk_futex_unlock(&own->lock);
 }

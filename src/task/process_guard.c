@@ -164,8 +164,9 @@ static void end_daemons(struct watch *watch)
 	for (uint32_t i = PIDFDS; i < watch->count; i++)
 		if (watch->fds[i].fd >= 0)
 			pidfds[n++] = (int)i;
-	if (n > 0)
-		prk_trees_kill(pidfds, n);
+	int done = n > 0 ? prk_trees_kill(pidfds, n) : 0;
+	for (uint32_t i = 0; done < 0 && i < n; i++) /* no memory: themselves at least */
+		prk_sys_pidfd_signal(pidfds[i], SIGKILL);
 }
 
 static int be_guard(void *argument)

@@ -27,9 +27,15 @@
 /* The kernel's highest process number. */
 #define PIDS (UINT32_C(1) << 22)
 #define SET_BYTES (PIDS / 8)
-/* Rounds without success may take this long: somebody does not die (he waits for a disk, say). */
-#define PATIENCE INT64_C(3000000000)
+/*
+ * So long is waited for those who do not die (before a disk answers, say). Those who only need a
+ * processor for it are waited for until they get one: to give them up would let their
+ * children get away.
+ */
+#define PATIENCE INT64_C(10000000000)
+/* Between rounds: twice as long each time that nobody new was found, up to the last. */
 #define ROUND_PAUSE INT64_C(200000)
+#define ROUND_PAUSE_MAX INT64_C(12800000)
 #define ORPHANS_MAX 4096
 /*
  * Room for two entries of /proc. Were they listed by the hundred, one that forks and ends, and
@@ -43,6 +49,8 @@ struct hunt {
 	uint32_t count;
 	uint64_t *roots; /* a set of numbers */
 	uint32_t alive;  /* in this round: descendants, and roots that have not stopped yet */
+	uint32_t dying;  /* of them those who will die, or stop, as soon as they get a processor */
+	uint64_t who;    /* tells this round's from another's */
 	int denied;
 	uint32_t orphan_count;
 	pid_t *orphans;
@@ -103,6 +111,14 @@ static bool is_settled(const struct stat_line *line)
 	return line->state == 'T' || line->state == 't' || is_dead(line);
 }
 
+/* Who was told to end runs, or wants to, unless something holds him. */
+static void count(struct hunt *hunt, pid_t pid, const struct stat_line *line)
+{
+	hunt->alive++;
+	hunt->dying += line->state == 'R';
+	hunt->who = hunt->who * 31 + (uint64_t)pid;
+}
+
 static void note_orphan(struct hunt *hunt, pid_t pid)
 {
 	if (hunt->orphans && hunt->orphan_count < ORPHANS_MAX)
@@ -117,7 +133,8 @@ static void visit(struct hunt *hunt, int proc, const char *name)
 	if (pid <= 0 || read_stat(proc, name, &line) < 0)
 		return;
 	if (included(hunt, pid)) {
-		hunt->alive += !is_settled(&line);
+		if (!is_settled(&line))
+			count(hunt, pid, &line);
 		return;
 	}
 	if (!included(hunt, line.parent))
@@ -128,7 +145,7 @@ static void visit(struct hunt *hunt, int proc, const char *name)
 	if (prk_sys_kill(pid, SIGKILL) == -EPERM)
 		hunt->denied = 1;
 	else
-		hunt->alive++;
+		count(hunt, pid, &line);
 }
 
 struct directory_entry {
@@ -143,7 +160,8 @@ static int look_around(struct hunt *hunt, int proc)
 	_Alignas(8) char buffer[LISTED_BYTES];
 	ssize_t n;
 
-	hunt->alive = hunt->orphan_count = 0;
+	hunt->alive = hunt->dying = hunt->orphan_count = 0;
+	hunt->who = 0;
 	if (lseek(proc, 0, SEEK_SET) < 0)
 		return -EIO;
 	while ((n = prk_sys_getdents(proc, buffer, sizeof buffer)) > 0) {
@@ -165,29 +183,41 @@ static void signal_roots(const struct hunt *hunt, int signal)
 		prk_sys_pidfd_signal(hunt->pidfds[i], signal);
 }
 
-static void pause_a_moment(void)
+static void pause_for(int64_t duration)
 {
 	uint32_t never_woken = 0;
 
-	prk_sys_futex_wait(&never_woken, 0, prusik_in_ns(ROUND_PAUSE));
+	prk_sys_futex_wait(&never_woken, 0, prusik_in_ns(duration));
+}
+
+/* Two rounds in which nobody was alive: whoever was born during the first was seen by the second. */
+static int go_round(struct hunt *hunt, int proc)
+{
+	int64_t until = prusik_in_ns(PATIENCE), pause = ROUND_PAUSE;
+	uint64_t who = 0;
+	int r;
+
+	for (int quiet = 0; quiet < 2 && prusik_now() < until; who = hunt->who) {
+		if ((r = look_around(hunt, proc)) < 0)
+			return r;
+		quiet = hunt->alive ? 0 : quiet + 1;
+		if (!hunt->alive)
+			continue;
+		pause = hunt->who != who ? ROUND_PAUSE : pause < ROUND_PAUSE_MAX ? 2 * pause : pause;
+		if (hunt->who != who || hunt->dying)
+			until = prusik_in_ns(PATIENCE);
+		pause_for(pause);
+	}
+	return 0;
 }
 
 static int hunt_down(struct hunt *hunt)
 {
-	int64_t until = prusik_in_ns(PATIENCE);
-	int quiet = 0, proc = prk_sys_open("/proc", O_RDONLY | O_DIRECTORY, 0);
+	int proc = prk_sys_open("/proc", O_RDONLY | O_DIRECTORY, 0);
 
 	if (proc < 0)
 		return proc;
-	int r = 0;
-	while (quiet < 2 && prusik_now() < until) {
-		r = look_around(hunt, proc);
-		if (r < 0)
-			break;
-		quiet = hunt->alive ? 0 : quiet + 1;
-		if (hunt->alive)
-			pause_a_moment();
-	}
+	int r = go_round(hunt, proc);
 	prk_sys_close(proc);
 	return r;
 }

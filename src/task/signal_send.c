@@ -5,12 +5,13 @@
 #include "base/flag.h"
 #include "base/sys.h"
 #include "base/sys_signal.h"
+#include "base/wait_fd.h"
 #include "task/thread.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-/* How often one who heeds a token looks at it: the kernel has no way to sleep on both. */
+/* How often one who heeds a token looks at it, when he has no descriptor to sleep on. */
 #define SLICE INT64_C(10000000)
 
 #define UNBLOCKABLE (PRUSIK_SIGNAL_BIT(SIGKILL) | PRUSIK_SIGNAL_BIT(SIGSTOP))
@@ -103,7 +104,19 @@ uint64_t prusik_signal_pending(void)
 
 /* ---- waiting ---- */
 
-static int wait_heeding(uint32_t *token, uint64_t set, int64_t deadline, siginfo_t *ret_info)
+/* Until one of set may be there: a hint, since another thread may take it. */
+static int wait_by_descriptor(int fd, uint64_t set, int64_t deadline, siginfo_t *ret_info)
+{
+	int r;
+
+	do
+		r = prk_sys_signal_wait(set, ret_info, PRUSIK_NOW);
+	while (r == -ETIMEDOUT && (r = prk_wait_readable(fd, deadline)) == 0);
+	return r;
+}
+
+/* Without a descriptor the token is looked at from time to time. */
+static int wait_in_slices(uint32_t *token, uint64_t set, int64_t deadline, siginfo_t *ret_info)
 {
 	for (;;) {
 		uint32_t began = prk_load32_acq(token); /* acq [flag] */
@@ -123,13 +136,24 @@ static int wait_heeding(uint32_t *token, uint64_t set, int64_t deadline, siginfo
 	}
 }
 
+static int wait_heeding(uint64_t set, int64_t deadline, siginfo_t *ret_info)
+{
+	int fd = deadline == PRUSIK_NOW ? -EMFILE : prk_sys_signal_descriptor(set);
+
+	if (fd < 0)
+		return wait_in_slices(prk_cancel_here, set, deadline, ret_info);
+	int r = wait_by_descriptor(fd, set, deadline, ret_info);
+	prk_sys_close(fd);
+	return r;
+}
+
 int prusik_signal_wait(uint64_t set, int64_t deadline, struct prusik_signal_info *ret_info)
 {
 	siginfo_t info;
 
 	if (set == 0 || (set & (UNBLOCKABLE | ~prk_sys_signals())) || (set & ~prusik_signal_mask()))
 		return -EINVAL;
-	int r = prk_cancel_here ? wait_heeding(prk_cancel_here, set, deadline, &info)
+	int r = prk_cancel_here ? wait_heeding(set, deadline, &info)
 				: prk_sys_signal_wait(set, &info, deadline);
 	if (r > 0 && ret_info)
 		prk_signal_read(&info, ret_info);

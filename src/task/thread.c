@@ -91,16 +91,30 @@ static uint32_t ended(uint32_t seen)
 	return PRK_THREAD_ENDED;
 }
 
-void prk_thread_end(struct prusik_thread *thread)
+/* What the word was before. */
+static uint32_t tell_end(struct prusik_thread *thread)
 {
 	uint32_t seen = prk_load32_rlx(&thread->word);
 
-	prk_threads_remove(thread);
-	prk_thread_here = NULL;
 	while (!prk_cas32_acqrel(&thread->word, &seen, ended(seen)))
 		; /* rel [thread.word] */
 	if ((seen & PRK_THREAD_WAITERS) && !(seen & PRK_THREAD_JOINER))
 		prk_wake(&thread->word, INT_MAX);
+	return seen;
+}
+
+void prk_thread_lost(struct prusik_thread *thread)
+{
+	tell_end(thread);
+	prk_thread_drop(thread); /* H1 */
+}
+
+void prk_thread_end(struct prusik_thread *thread)
+{
+	prk_threads_remove(thread);
+	prk_thread_here = NULL;
+	prk_thread_over = true;
+	uint32_t seen = tell_end(thread);
 	if ((seen & PRK_THREAD_DETACHED) && thread->started)
 		pthread_detach(pthread_self());
 	prk_thread_drop(thread); /* H1 */

@@ -78,7 +78,13 @@ int prk_thread_end_later(struct prusik_thread *thread);
 /* The calling thread, whose this is, has ended, for all that others can tell. */
 void prk_thread_end(struct prusik_thread *thread);
 
+/* The same for one that was not started by us and could not say so itself; it is not in the list any more. */
+void prk_thread_lost(struct prusik_thread *thread);
+
 /* ---- thread_list.c ---- */
+
+/* The calling thread has ended, for all that others can tell; what still runs are destructors. */
+extern __thread bool prk_thread_over __attribute__((tls_model("initial-exec")));
 
 /* The calling thread's, once it has one. */
 extern __thread struct prusik_thread *prk_thread_here __attribute__((tls_model("initial-exec")));

@@ -38,6 +38,7 @@ static int64_t idents;
 static struct prusik_thread *list, *main_thread;
 
 __thread struct prusik_thread *prk_thread_here __attribute__((tls_model("initial-exec")));
+__thread bool prk_thread_over __attribute__((tls_model("initial-exec")));
 static __thread uint32_t exits_in; /* the generation in which the thread is in prusik_exit */
 
 /* ---- the list ---- */
@@ -277,12 +278,30 @@ static struct prusik_thread *meet(void)
 	return thread;
 }
 
+/* For a destructor that asks after the end: in no list, since nobody would take it out again. */
+static struct prusik_thread *new_ended(void)
+{
+	struct prusik_thread *thread = new_stranger();
+
+	if (!thread)
+		return NULL;
+	thread->word = PRK_THREAD_GONE | PRK_THREAD_DETACHED;
+	thread->native = (uint32_t)prk_sys_gettid();
+	prk_threads_lock();
+	thread->ident = ++idents;
+	thread->generation = generations;
+	prk_threads_unlock();
+	return thread;
+}
+
 struct prusik_thread *prusik_thread_current(void)
 {
 	if (prk_threads_open() < 0)
 		return NULL;
 	if (prk_thread_here && !prk_thread_elsewhere(prk_thread_here))
 		return reference(prk_thread_here);
+	if (prk_thread_over)
+		return new_ended();
 	struct prusik_thread *thread = meet();
 	if (thread)
 		prk_thread_here = thread;
@@ -296,6 +315,33 @@ static bool visible(const struct prusik_thread *thread)
 	return (prk_load32_rlx(&thread->word) & PRK_THREAD_STATE) != PRK_THREAD_NEW;
 }
 
+/* One that is in the list, and has ended. */
+static struct prusik_thread *take_lost_locked(void)
+{
+	struct prusik_thread *thread = list;
+
+	while (thread && (thread->started || thread == main_thread ||
+			  prk_sys_tgkill(getpid(), (pid_t)thread->native, 0) != -ESRCH))
+		thread = thread->next;
+	if (thread)
+		unlink_it(thread);
+	return thread;
+}
+
+/* Who asked for himself only in the last round of his destructors was not told of his end. */
+static void bury_lost(void)
+{
+	struct prusik_thread *thread;
+
+	do {
+		prk_threads_lock();
+		thread = take_lost_locked();
+		prk_threads_unlock();
+		if (thread)
+			prk_thread_lost(thread);
+	} while (thread);
+}
+
 int64_t prusik_thread_enumerate(struct prusik_thread **ret_threads, uint32_t count)
 {
 	uint32_t n = 0;
@@ -305,6 +351,7 @@ int64_t prusik_thread_enumerate(struct prusik_thread **ret_threads, uint32_t cou
 	prusik_thread_free(prusik_thread_main()); /* to have it in the list */
 	if (prk_threads_open() < 0)
 		return -ENOMEM;
+	bury_lost();
 	prk_threads_lock();
 	for (struct prusik_thread *thread = list; thread; thread = thread->next) {
 		if (!visible(thread))
