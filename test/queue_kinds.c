@@ -150,6 +150,11 @@ static void get_waits_for_put(enum party_kind party, enum prusik_queue_kind kind
 		ck_assert_int_eq(get(s->queue, PRUSIK_FOREVER), 7 + i);
 		ck_assert_int_eq(party_join(p), 0);
 	}
+	ck_assert_int_eq(get(s->queue, prusik_in_ms(5)), -ETIMEDOUT);
+	struct prusik_queue_stats stats;
+	ck_assert_int_eq(prusik_queue_stats(s->queue, &stats), 0);
+	ck_assert_uint_ge(stats.take_waits, 1);
+	ck_assert(stats.put == 10 && stats.done == 10 && stats.put_waits == 0);
 }
 ALL(get_waits_for_put)
 
@@ -160,11 +165,18 @@ static void put_waits_for_get(enum party_kind party, enum prusik_queue_kind kind
 	ck_assert_int_eq(put(s->queue, 1, PRUSIK_NOW), 0);
 	ck_assert_int_eq(put(s->queue, 2, PRUSIK_NOW), 0);
 	struct party *p = party_start(party, put_one, s, 0);
-	party_await(&s->step, 1);
-	pause_ms(20);
+	struct prusik_queue_stats stats = { .put_waits = 0 };
+	while (stats.put_waits == 0) { /* until it sleeps, or is about to */
+		pause_ms(1);
+		ck_assert_int_eq(prusik_queue_stats(s->queue, &stats), 0);
+	}
+	ck_assert_uint_eq(stats.put, 2);
 	ck_assert_int_gt(get(s->queue, PRUSIK_NOW), 0);
 	ck_assert_int_eq(party_join(p), 0);
 	ck_assert_int_eq(prusik_queue_is_full(s->queue), 1);
+	ck_assert_int_eq(prusik_queue_stats(s->queue, &stats), 0);
+	ck_assert_uint_ge(stats.put_waits, 1);
+	ck_assert_uint_eq(stats.take_waits, 0);
 }
 ALL(put_waits_for_get)
 
