@@ -371,6 +371,8 @@ static const struct kill_case queue_cases[] = {
 
 	{ CASE("done", "its own", "+4", .victim_takes = 1, .done = { 1 }), ALONE, .victim = done },
 	{ CASE("done", "its own, full", "+6", .victim_takes = 2, .done = { 2 }), ALONE, .victim = done },
+	{ CASE("done", "its own, full, one put beside", "+6", .victim_takes = 2, .done = { 2 }), .setup = queue_setup,
+	  .recover = queue_recover, .victim = done, .beside = queue_one_in },
 	{ CASE("done", "its own, the last of three", "+5", .victim_takes = 3, .done = { 3 }), ALONE,
 	  .victim = done },
 	{ CASE("done", "others' in between", "+6a1b2", .victim_takes = 2, .done = { 5 }), ALONE,
