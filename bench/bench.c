@@ -30,6 +30,8 @@ static const struct bench_workload *const tables[] = {
 	bench_wake,
 	bench_condition,
 	bench_queue,
+	bench_queue_trip,
+	bench_queue_memory,
 	bench_dict,
 	bench_dict_scale,
 	bench_value,

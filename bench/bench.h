@@ -69,6 +69,8 @@ extern const struct bench_workload bench_thread[];
 extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];
 extern const struct bench_workload bench_queue[];
+extern const struct bench_workload bench_queue_trip[];
+extern const struct bench_workload bench_queue_memory[];
 extern const struct bench_workload bench_signal[];
 extern const struct bench_workload bench_process[];
 

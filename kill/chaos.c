@@ -107,6 +107,7 @@ static bool report(int64_t began)
 	       "%lu)\n",
 	       leased.returned + mixed.returned, chaos_sums.redelivered, t->twice, t->gone,
 	       t->may_be_gone);
+	printf("lost leases that were refused when done: %lu\n", chaos->refused);
 	printf("demands met %lu, longest standstill %.1f ms, LOST %lu\n", chaos_sums.demands,
 	       (double)chaos_sums.standstill / 1e6, t->lost);
 	ok &= claim(t->lost == 0, "nothing is lost");
@@ -122,8 +123,9 @@ static bool report(int64_t began)
 
 static void usage(void)
 {
-	printf("usage: prusik-chaos [--kills N] [--seconds S] [--workers N] [--producers N]\n"
-	       "                    [--partners N] [--capacity N] [--seed N]\n");
+	printf("usage: prusik-chaos [--kills N] [--items N] [--seconds S] [--workers N]\n"
+	       "                    [--producers N] [--partners N] [--capacity N] [--seed N]\n"
+	       "It ends when so many were killed and so many items put; the default is 2000 and 0.\n");
 	exit(2);
 }
 
@@ -131,6 +133,7 @@ static void parse(int argc, char **argv)
 {
 	static const struct option known[] = {
 		{ "kills", required_argument, NULL, 'k' },
+		{ "items", required_argument, NULL, 'i' },
 		{ "seconds", required_argument, NULL, 's' },
 		{ "workers", required_argument, NULL, 'w' },
 		{ "producers", required_argument, NULL, 'p' },
@@ -146,6 +149,9 @@ static void parse(int argc, char **argv)
 		switch (o) {
 		case 'k':
 			chaos_options.kills = n;
+			break;
+		case 'i':
+			chaos_options.items = n;
 			break;
 		case 's':
 			chaos_options.seconds = n;

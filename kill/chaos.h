@@ -93,6 +93,16 @@ struct chaos_lane {
 	uint64_t reserved[5];
 };
 
+/*
+ * A lease that a thread has taken, for who gets the item after him. name is 0 while
+ * the rest changes.
+ */
+#define CHAOS_LEASE_WORDS (sizeof(struct prusik_lease) / sizeof(uint64_t))
+struct chaos_ledger {
+	uint64_t name; /* the item's, + 1 */
+	uint64_t lease[CHAOS_LEASE_WORDS];
+};
+
 /* What the shared lock protects. */
 struct chaos_account {
 	struct prusik_lock lock;
@@ -110,7 +120,9 @@ struct chaos_shared {
 	uint32_t failed;
 	uint32_t holder;     /* this child, + 1, keeps what it takes next: leases, or the lock */
 	uint64_t inversions; /* items of the second queue out of order: returned ones */
+	uint64_t refused; /* lost leases that could not be done any more */
 	struct chaos_account account;
+	struct chaos_ledger ledger[CHAOS_BODIES_MAX][CHAOS_THREADS];
 	_Alignas(64) struct chaos_seat seat[CHAOS_BODIES_MAX][CHAOS_THREADS];
 	_Alignas(64) struct chaos_lane lane[CHAOS_LANES_MAX];
 	struct chaos_mark mark[CHAOS_LANES_MAX][CHAOS_MARKS];
@@ -127,7 +139,7 @@ struct chaos_totals {
 };
 
 struct chaos_options {
-	uint64_t kills, seconds, seed;
+	uint64_t kills, items, seconds, seed;
 	uint32_t workers, producers, partners, capacity;
 };
 
@@ -180,6 +192,9 @@ void chaos_look(struct chaos_view *view);
 uint64_t chaos_taken(const struct chaos_view *view, enum chaos_queue queue,
 		     const struct prusik_lease *lease);
 void chaos_got(const struct chaos_view *view, const void *item, uint64_t length);
+/* Keep that lease of that item in mind; then, an attempt later, see that its loser could not be done with it. */
+void chaos_remember(struct chaos_ledger *ledger, uint64_t name, const struct prusik_lease *lease);
+void chaos_try_lost(uint64_t name, const struct prusik_lease *lease);
 /* The item of that name was reported as done. */
 void chaos_done(uint64_t name);
 

@@ -12,6 +12,7 @@
  */
 #include "chaos.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -214,6 +215,44 @@ void chaos_got(const struct chaos_view *view, const void *item, uint64_t length)
 	check_order(view, item, false);
 	see(item, 0, REMOVED);
 	chaos_seat->moved++;
+}
+
+void chaos_remember(struct chaos_ledger *ledger, uint64_t name, const struct prusik_lease *lease)
+{
+	uint64_t words[CHAOS_LEASE_WORDS];
+
+	memcpy(words, lease, sizeof words);
+	prk_store64_rlx(&ledger->name, 0);
+	for (uint32_t i = 0; i < CHAOS_LEASE_WORDS; i++)
+		prk_store64_rel(&ledger->lease[i], words[i]); /* rel: after name */
+	prk_store64_rel(&ledger->name, name + 1); /* rel [ledger.name]: it is whole */
+}
+
+/* False: it is another item's, or changes right now. */
+static bool recall(struct chaos_ledger *ledger, uint64_t name, struct prusik_lease *ret_lease)
+{
+	uint64_t words[CHAOS_LEASE_WORDS];
+
+	if (prk_load64_acq(&ledger->name) != name + 1) /* acq [ledger.name] */
+		return false;
+	for (uint32_t i = 0; i < CHAOS_LEASE_WORDS; i++)
+		words[i] = prk_load64_acq(&ledger->lease[i]);
+	memcpy(ret_lease, words, sizeof words);
+	return prk_load64_rlx(&ledger->name) == name + 1;
+}
+
+void chaos_try_lost(uint64_t name, const struct prusik_lease *lease)
+{
+	struct prusik_lease lost;
+
+	for (uint32_t i = 0; i < CHAOS_BODIES_MAX * CHAOS_THREADS; i++) {
+		struct chaos_ledger *ledger = &chaos->ledger[i / CHAOS_THREADS][i % CHAOS_THREADS];
+		if (!recall(ledger, name, &lost) || lost.turn == lease->turn)
+			continue;
+		int r = prusik_queue_done(chaos_queue[CHAOS_LEASED], &lost);
+		CHAOS_CHECK(r == -ESTALE, "done of a lost lease: %d", r);
+		prk_add64_rlx(&chaos->refused, 1);
+	}
 }
 
 void chaos_done(uint64_t name)

@@ -323,6 +323,17 @@ static void finish(enum chaos_queue queue, struct hand *hand)
 	}
 }
 
+/* Were they another's before? Then he can no longer say that they are done. Leave a note for who comes after us. */
+static void compare_notes(const struct hand *hand)
+{
+	uint32_t thread = (uint32_t)(chaos_seat - chaos->seat[own_body]);
+
+	for (uint32_t i = 0; i < hand->count; i++)
+		if (hand->lease[i].attempt > 1)
+			chaos_try_lost(hand->name[i], &hand->lease[i]);
+	chaos_remember(&chaos->ledger[own_body][thread], hand->name[0], hand->lease);
+}
+
 /* Whether to go on after that result of a take or get; r > 0 stays. */
 static bool took(int64_t r, int64_t deadline)
 {
@@ -348,6 +359,8 @@ static enum next lease_step(enum chaos_queue queue, uint32_t count, int64_t dead
 	at(CHAOS_WORKING);
 	for (uint32_t i = 0; i < hand.count; i++)
 		hand.name[i] = chaos_taken(&view, queue, &hand.lease[i]);
+	if (queue == CHAOS_LEASED)
+		compare_notes(&hand);
 	hold();
 	for (uint32_t naps = 0; restless() && once_in(8) && naps < 3; naps++)
 		usleep(chaos_random(500));

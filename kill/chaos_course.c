@@ -418,6 +418,12 @@ void chaos_stop(int signal)
 	stopped = 1;
 }
 
+static uint64_t items_put(void)
+{
+	return prk_load64_acq(&chaos_queue[CHAOS_LEASED]->body->puts) +
+	       prk_load64_acq(&chaos_queue[CHAOS_MIXED]->body->puts);
+}
+
 void chaos_run(void)
 {
 	int64_t until = chaos_options.seconds ? prusik_in_s((int64_t)chaos_options.seconds)
@@ -427,7 +433,8 @@ void chaos_run(void)
 	bodies = children * CHAOS_BODIES;
 	for (uint32_t i = 0; i < children; i++)
 		start(i);
-	while (!stopped && chaos_sums.kills < chaos_options.kills && prusik_now() < until)
+	while (!stopped && prusik_now() < until &&
+	       (chaos_sums.kills < chaos_options.kills || items_put() < chaos_options.items))
 		episode();
 	end();
 }

@@ -26,7 +26,7 @@ static void put_waiting(void *object)
 		abort();
 }
 
-static void put_many(void *object)
+void queue_put_many(void *object)
 {
 	struct queue_item item[QUEUE_MANY];
 	struct iovec v[QUEUE_MANY];
@@ -100,7 +100,7 @@ static void done(void *object)
 		abort();
 }
 
-static void done_many(void *object)
+void queue_done_many(void *object)
 {
 	struct prusik_lease lease[3];
 	uint32_t n = 0;
@@ -111,7 +111,7 @@ static void done_many(void *object)
 		abort();
 }
 
-static void close_queue(void *object)
+void queue_close(void *object)
 {
 	if (prusik_queue_close(queue_at(object), (enum prusik_queue_close)(plan()->closes - 1)) != 0)
 		abort();
@@ -144,7 +144,7 @@ static bool put_another(void *object)
 static bool close_it(void *object)
 {
 	kill_hello();
-	close_queue(object);
+	queue_close(object);
 	return true;
 }
 
@@ -319,10 +319,10 @@ static const struct kill_case queue_cases[] = {
 	{ CASE("put", "leased by a dead one", "+5a2!a", .adds = 1), ALONE, .victim = put },
 	{ CASE("put", "two takers wait", "", .adds = 1), WAITING, .setup = queue_with_waiting_takers,
 	  .victim = put, .killed = two_in },
-	{ CASE("put_many", "empty", "", .adds = 3), ALONE, .victim = put_many },
-	{ CASE("put_many", "wrapped around", "+6-6+2", .adds = 3), ALONE, .victim = put_many },
+	{ CASE("put_many", "empty", "", .adds = 3), ALONE, .victim = queue_put_many },
+	{ CASE("put_many", "wrapped around", "+6-6+2", .adds = 3), ALONE, .victim = queue_put_many },
 	{ CASE("put_many", "full", "+6", .fails = true), .setup = queue_setup, .recover = queue_recover,
-	  .victim = put_many },
+	  .victim = queue_put_many },
 	{ CASE("put", "full, room beside", "+6", .adds = 1), WAITING | KILL_ENOUGH, .setup = queue_setup,
 	  .victim = put_waiting, .unblock = queue_one_out_at_last, .beside = queue_one_out },
 	{ CASE("put", "full, one waits behind it", "+6", .adds = 1), WAITING, .setup = queue_setup,
@@ -371,8 +371,8 @@ static const struct kill_case queue_cases[] = {
 
 	{ CASE("done", "its own", "+4", .victim_takes = 1, .done = { 1 }), ALONE, .victim = done },
 	{ CASE("done", "its own, full", "+6", .victim_takes = 2, .done = { 2 }), ALONE, .victim = done },
-	{ CASE("done", "its own, full, an item beside", "+6", .victim_takes = 2, .done = { 2 }),
-	  .setup = queue_setup, .recover = queue_recover, .beside = queue_one_in, .victim = done },
+	{ CASE("done", "its own, full, one put beside", "+6", .victim_takes = 2, .done = { 2 }), .setup = queue_setup,
+	  .recover = queue_recover, .victim = done, .beside = queue_one_in },
 	{ CASE("done", "its own, the last of three", "+5", .victim_takes = 3, .done = { 3 }), ALONE,
 	  .victim = done },
 	{ CASE("done", "others' in between", "+6a1b2", .victim_takes = 2, .done = { 5 }), ALONE,
@@ -381,18 +381,18 @@ static const struct kill_case queue_cases[] = {
 	{ CASE("done", "full, one waits to put", "+6", .victim_takes = 2, .done = { 2 }), WAITING,
 	  .setup = queue_with_waiting_putters, .victim = done, .killed = queue_one_out },
 	{ CASE("done_many", "its own, out of order", "+5", .victim_takes = 3, .done = { 3, 1, 2 }), ALONE,
-	  .victim = done_many },
+	  .victim = queue_done_many },
 
 	{ CASE("close", "drain, empty", "", .closes = 1), .setup = queue_setup, .recover = queue_recover,
-	  .victim = close_queue },
+	  .victim = queue_close },
 	{ CASE("close", "drain, some", "+4a1", .closes = 1), .setup = queue_setup, .recover = queue_recover,
-	  .victim = close_queue, .beside = queue_one_out },
+	  .victim = queue_close, .beside = queue_one_out },
 	{ CASE("close", "discard, some", "+4a1", .closes = 2), .setup = queue_setup, .recover = queue_recover,
-	  .victim = close_queue, .beside = queue_one_out },
+	  .victim = queue_close, .beside = queue_one_out },
 	{ CASE("close", "drain, takers wait", "", .closes = 1), WAITING,
-	  .setup = queue_with_waiting_takers, .victim = close_queue, .killed = a_close },
+	  .setup = queue_with_waiting_takers, .victim = queue_close, .killed = a_close },
 	{ CASE("close", "drain, a putter waits", "+6", .closes = 1), WAITING,
-	  .setup = queue_with_waiting_putters, .victim = close_queue, .killed = a_close },
+	  .setup = queue_with_waiting_putters, .victim = queue_close, .killed = a_close },
 };
 
 const struct kill_table kill_queue_table = KILL_TABLE(queue_cases);

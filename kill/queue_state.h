@@ -68,6 +68,11 @@ void queue_got(const void *data);
 
 /* ---- what the tables of cases share (queue.c) ---- */
 
+/* Victims: three are put; those of the plan are done, in one call; closed as the plan says. */
+void queue_put_many(void *object);
+void queue_done_many(void *object);
+void queue_close(void *object);
+
 void queue_recover(void *object);
 void queue_one_in(void *object);
 void queue_one_out(void *object);

@@ -1,79 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What CPython's own tests ask of queue.Queue, LifoQueue and PriorityQueue, asked of
- * each kind, in private memory among threads, and in shared memory among processes.
- * Items are small numbers; their priority is their value.
+ * What CPython's own tests ask of queue.Queue, LifoQueue and PriorityQueue (24 tests in
+ * Lib/test/test_queue.py), asked of each kind, private and shared. Which of ours shows what:
+ *
+ *	basic                     order, full_and_empty, get_waits_for_put, put_waits_for_get
+ *	queue_task_done           done_twice_is_refused
+ *	queue_join                join_waits_for_the_last_done
+ *	negative_timeout          a_deadline_that_has_passed (here it is a try: deadlines are absolute)
+ *	nowait                    full_and_empty
+ *	shrinking_queue           full_and_empty (a capacity does not change here; full stays full)
+ *	shutdown...               all 18 of them in queue_close.c
+ *
+ * and that empty() right after put() is never true: never_empty_after_put,
+ * never_empty_while_others_move_items.
  */
-#include "party.h"
-
-#include "data/queue.h"
-
-#include <prusik/queue.h>
-
-struct setting {
-	enum party_kind party;
-	enum prusik_queue_kind kind;
-	struct prusik_queue *queue;
-	int step; /* how far a party has come */
-	int result[8];
-};
-
-/* A capacity of two is what CPython's tests use. */
-static struct setting *begin(enum party_kind party, enum prusik_queue_kind kind, uint64_t capacity)
-{
-	struct prusik_queue_options options = { .capacity = capacity, .item_max = sizeof(int), .kind = kind };
-	struct setting *s = party_memory(party, sizeof *s);
-	struct prusik_arena *arena = NULL;
-
-	if (party == PROCESSES)
-		ck_assert_int_eq(prusik_arena_create(NULL, prusik_queue_size(&options) + 65536, &arena), 0);
-	*s = (struct setting){ .party = party, .kind = kind };
-	ck_assert_int_eq(prusik_queue_create(arena, arena ? "items" : NULL, &options, &s->queue), 0);
-	party_keep(arena);
-	party_keep(s->queue);
-	return s;
-}
-
-#define KIND(body, name, party, kind)                                                             \
-	TEST(body##_##name)                                                                       \
-	{                                                                                         \
-		body(party, kind);                                                                \
-	}
-#define ALL(body)                                                                                 \
-	KIND(body, fifo_threads, THREADS, PRUSIK_QUEUE_FIFO)                                      \
-	KIND(body, lifo_threads, THREADS, PRUSIK_QUEUE_LIFO)                                      \
-	KIND(body, priority_threads, THREADS, PRUSIK_QUEUE_PRIORITY)                              \
-	KIND(body, fifo_processes, PROCESSES, PRUSIK_QUEUE_FIFO)                                  \
-	KIND(body, lifo_processes, PROCESSES, PRUSIK_QUEUE_LIFO)                                  \
-	KIND(body, priority_processes, PROCESSES, PRUSIK_QUEUE_PRIORITY)
-
-static int put(struct prusik_queue *q, int value, int64_t deadline)
-{
-	struct prusik_queue_put_options options = { .priority = value };
-
-	return prusik_queue_put_with(q, &value, sizeof value, &options, deadline);
-}
-
-/* The value, or why there is none. */
-static int get(struct prusik_queue *q, int64_t deadline)
-{
-	int value = 0;
-	int64_t r = prusik_queue_get(q, &value, sizeof value, deadline);
-
-	return r < 0 ? (int)r : value;
-}
-
-static int take_and_finish(struct prusik_queue *q, int64_t deadline)
-{
-	struct prusik_lease lease;
-	int r = prusik_queue_take(q, &lease, deadline);
-
-	if (r < 0)
-		return r;
-	memcpy(&r, lease.data, sizeof r);
-	int d = prusik_queue_done(q, &lease);
-	return d < 0 ? d : r;
-}
+#include "queue_kit.h"
 
 /* The order in which 111, 333, 222 come out. */
 static const int orders[3][3] = { { 111, 333, 222 }, { 222, 333, 111 }, { 111, 222, 333 } };
@@ -150,6 +91,11 @@ static void get_waits_for_put(enum party_kind party, enum prusik_queue_kind kind
 		ck_assert_int_eq(get(s->queue, PRUSIK_FOREVER), 7 + i);
 		ck_assert_int_eq(party_join(p), 0);
 	}
+	ck_assert_int_eq(get(s->queue, prusik_in_ms(5)), -ETIMEDOUT);
+	struct prusik_queue_stats stats;
+	ck_assert_int_eq(prusik_queue_stats(s->queue, &stats), 0);
+	ck_assert_uint_ge(stats.take_waits, 1);
+	ck_assert(stats.put == 10 && stats.done == 10 && stats.put_waits == 0);
 }
 ALL(get_waits_for_put)
 
@@ -160,11 +106,18 @@ static void put_waits_for_get(enum party_kind party, enum prusik_queue_kind kind
 	ck_assert_int_eq(put(s->queue, 1, PRUSIK_NOW), 0);
 	ck_assert_int_eq(put(s->queue, 2, PRUSIK_NOW), 0);
 	struct party *p = party_start(party, put_one, s, 0);
-	party_await(&s->step, 1);
-	pause_ms(20);
+	struct prusik_queue_stats stats = { .put_waits = 0 };
+	while (stats.put_waits == 0) { /* until it sleeps, or is about to */
+		pause_ms(1);
+		ck_assert_int_eq(prusik_queue_stats(s->queue, &stats), 0);
+	}
+	ck_assert_uint_eq(stats.put, 2);
 	ck_assert_int_gt(get(s->queue, PRUSIK_NOW), 0);
 	ck_assert_int_eq(party_join(p), 0);
 	ck_assert_int_eq(prusik_queue_is_full(s->queue), 1);
+	ck_assert_int_eq(prusik_queue_stats(s->queue, &stats), 0);
+	ck_assert_uint_ge(stats.put_waits, 1);
+	ck_assert_uint_eq(stats.take_waits, 0);
 }
 ALL(put_waits_for_get)
 
@@ -281,214 +234,6 @@ static void done_twice_is_refused(enum party_kind party, enum prusik_queue_kind 
 	ck_assert_int_eq(prusik_queue_join(q, PRUSIK_NOW), 0);
 }
 ALL(done_twice_is_refused)
-
-/* ---- shutdown ---- */
-
-static void close_empty(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct prusik_queue *q = begin(party, kind, 2)->queue;
-
-	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DRAIN), 0);
-	ck_assert_int_eq(put(q, 1, PRUSIK_NOW), -EPIPE);
-	ck_assert_int_eq(get(q, PRUSIK_FOREVER), -EPIPE);
-	ck_assert_int_eq(get(q, PRUSIK_NOW), -EPIPE);
-	ck_assert_int_eq(prusik_queue_join(q, PRUSIK_FOREVER), 0);
-}
-ALL(close_empty)
-
-static void close_nonempty(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct prusik_queue *q = begin(party, kind, 2)->queue;
-
-	ck_assert_int_eq(put(q, 1, PRUSIK_NOW), 0);
-	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DRAIN), 0);
-	ck_assert_int_eq(get(q, PRUSIK_FOREVER), 1);
-	ck_assert_int_eq(get(q, PRUSIK_FOREVER), -EPIPE);
-}
-ALL(close_nonempty)
-
-static void close_at_once(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct prusik_queue *q = begin(party, kind, 2)->queue;
-
-	ck_assert_int_eq(put(q, 1, PRUSIK_NOW), 0);
-	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DISCARD), 0);
-	ck_assert_int_eq(prusik_queue_length(q), 0);
-	ck_assert_int_eq(get(q, PRUSIK_FOREVER), -EPIPE);
-	ck_assert_int_eq(prusik_queue_join(q, PRUSIK_FOREVER), 0);
-}
-ALL(close_at_once)
-
-static void close_again(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct prusik_queue *q = begin(party, kind, 2)->queue;
-
-	ck_assert_int_eq(put(q, 1, PRUSIK_NOW), 0);
-	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DRAIN), 0);
-	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DRAIN), 0);
-	ck_assert_int_eq(prusik_queue_length(q), 1);
-	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DISCARD), 0);
-	ck_assert_int_eq(get(q, PRUSIK_NOW), -EPIPE);
-	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DRAIN), 0); /* what is thrown away stays so */
-	ck_assert_int_eq(get(q, PRUSIK_NOW), -EPIPE);
-}
-ALL(close_again)
-
-static int wait_in_get(void *shared, int index)
-{
-	struct setting *s = shared;
-
-	prk_add32_acqrel((uint32_t *)&s->step, 1);
-	s->result[index] = get(s->queue, PRUSIK_FOREVER);
-	return 0;
-}
-
-static int wait_in_put(void *shared, int index)
-{
-	struct setting *s = shared;
-
-	prk_add32_acqrel((uint32_t *)&s->step, 1);
-	s->result[index] = put(s->queue, index, PRUSIK_FOREVER);
-	return 0;
-}
-
-static int wait_in_join(void *shared, int index)
-{
-	struct setting *s = shared;
-
-	prk_add32_acqrel((uint32_t *)&s->step, 1);
-	s->result[index] = prusik_queue_join(s->queue, PRUSIK_FOREVER);
-	return 0;
-}
-
-static void close_wakes(struct setting *s, party_fn *waiting, enum prusik_queue_close how, int expected)
-{
-	struct party *p[4];
-
-	for (int i = 0; i < 4; i++)
-		p[i] = party_start(s->party, waiting, s, i);
-	party_await(&s->step, 4);
-	pause_ms(20);
-	ck_assert_int_eq(prusik_queue_close(s->queue, how), 0);
-	for (int i = 0; i < 4; i++) {
-		ck_assert_int_eq(party_join(p[i]), 0);
-		ck_assert_int_eq(s->result[i], expected);
-	}
-}
-
-static void close_wakes_getters(enum party_kind party, enum prusik_queue_kind kind)
-{
-	close_wakes(begin(party, kind, 2), wait_in_get, PRUSIK_QUEUE_DRAIN, -EPIPE);
-}
-ALL(close_wakes_getters)
-
-static void close_at_once_wakes_getters(enum party_kind party, enum prusik_queue_kind kind)
-{
-	close_wakes(begin(party, kind, 2), wait_in_get, PRUSIK_QUEUE_DISCARD, -EPIPE);
-}
-ALL(close_at_once_wakes_getters)
-
-static void close_wakes_putters(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct setting *s = begin(party, kind, 1);
-
-	ck_assert_int_eq(put(s->queue, 9, PRUSIK_NOW), 0);
-	close_wakes(s, wait_in_put, PRUSIK_QUEUE_DRAIN, -EPIPE);
-	ck_assert_int_eq(get(s->queue, PRUSIK_NOW), 9);
-}
-ALL(close_wakes_putters)
-
-static void close_at_once_wakes_putters(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct setting *s = begin(party, kind, 1);
-
-	ck_assert_int_eq(put(s->queue, 9, PRUSIK_NOW), 0);
-	close_wakes(s, wait_in_put, PRUSIK_QUEUE_DISCARD, -EPIPE);
-}
-ALL(close_at_once_wakes_putters)
-
-static void close_at_once_wakes_joiners(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct setting *s = begin(party, kind, 2);
-
-	ck_assert_int_eq(put(s->queue, 9, PRUSIK_NOW), 0);
-	close_wakes(s, wait_in_join, PRUSIK_QUEUE_DISCARD, 0);
-}
-ALL(close_at_once_wakes_joiners)
-
-static void join_of_a_closed_queue_waits(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct setting *s = begin(party, kind, 2);
-
-	ck_assert_int_eq(put(s->queue, 1, PRUSIK_NOW), 0);
-	ck_assert_int_eq(put(s->queue, 2, PRUSIK_NOW), 0);
-	ck_assert_int_eq(prusik_queue_close(s->queue, PRUSIK_QUEUE_DRAIN), 0);
-	struct party *p = party_start(party, wait_in_join, s, 0);
-	party_await(&s->step, 1);
-	s->result[0] = 1;
-	ck_assert_int_gt(take_and_finish(s->queue, PRUSIK_NOW), 0);
-	ck_assert_int_gt(take_and_finish(s->queue, PRUSIK_NOW), 0);
-	ck_assert_int_eq(party_join(p), 0);
-	ck_assert_int_eq(s->result[0], 0);
-}
-ALL(join_of_a_closed_queue_waits)
-
-static void a_lease_outlives_close(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct setting *s = begin(party, kind, 2);
-	struct prusik_lease lease;
-
-	ck_assert_int_eq(put(s->queue, 1, PRUSIK_NOW), 0);
-	ck_assert_int_eq(put(s->queue, 2, PRUSIK_NOW), 0);
-	ck_assert_int_eq(prusik_queue_take(s->queue, &lease, PRUSIK_NOW), 0);
-	ck_assert_int_eq(prusik_queue_close(s->queue, PRUSIK_QUEUE_DISCARD), 0);
-	ck_assert_int_eq(prusik_queue_join(s->queue, PRUSIK_NOW), -ETIMEDOUT);
-	ck_assert_int_eq(prusik_queue_done(s->queue, &lease), 0);
-	ck_assert_int_eq(prusik_queue_join(s->queue, PRUSIK_NOW), 0);
-}
-ALL(a_lease_outlives_close)
-
-/* Many putters and getters, closed in the midst of it: nothing that was put is lost. */
-static int put_until_closed(void *shared, int index)
-{
-	struct setting *s = shared;
-	int r, n = 0;
-
-	while ((r = put(s->queue, 1, PRUSIK_FOREVER)) == 0)
-		n++;
-	s->result[index] = n;
-	PARTY_CHECK(r == -EPIPE);
-	return 0;
-}
-
-static int count_until_closed(void *shared, int index)
-{
-	struct setting *s = shared;
-	int r, n = 0;
-
-	while ((r = get(s->queue, PRUSIK_FOREVER)) == 1)
-		n++;
-	s->result[index] = n;
-	PARTY_CHECK(r == -EPIPE);
-	return 0;
-}
-
-static void close_among_many(enum party_kind party, enum prusik_queue_kind kind)
-{
-	struct setting *s = begin(party, kind, 4);
-	struct party *p[6];
-
-	for (int i = 0; i < 6; i++)
-		p[i] = party_start(party, i < 3 ? put_until_closed : count_until_closed, s, i);
-	pause_ms(30);
-	ck_assert_int_eq(prusik_queue_close(s->queue, PRUSIK_QUEUE_DRAIN), 0);
-	for (int i = 0; i < 6; i++)
-		ck_assert_int_eq(party_join(p[i]), 0);
-	ck_assert_int_eq(s->result[0] + s->result[1] + s->result[2],
-			 s->result[3] + s->result[4] + s->result[5]);
-	ck_assert(prk_queue_valid(s->queue));
-}
-ALL(close_among_many)
 
 /* ---- order, at length ---- */
 

@@ -98,7 +98,11 @@ enum prusik_queue_close {
 	PRUSIK_QUEUE_DISCARD, /* what is in it, leases apart, is thrown away */
 };
 
-/* What prusik_queue_stats tells, at one moment. */
+/*
+ * What prusik_queue_stats tells, at one moment. From put to recovered, and of waits, the
+ * totals since the queue was made: the difference of two looks is a rate. Of a death in
+ * between they may have counted one too many.
+ */
 struct prusik_queue_stats {
 	uint64_t capacity, item_max;
 	uint64_t ready;     /* items that can be taken */
@@ -117,6 +121,8 @@ struct prusik_queue_stats {
 	uint64_t lease_ms;
 	uint32_t attempts_max;
 	uint32_t producers; /* attached and alive */
+	uint64_t put_waits; /* times that somebody went to sleep for room */
+	uint64_t take_waits; /* times that somebody went to sleep for an item */
 };
 
 /*

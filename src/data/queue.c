@@ -216,8 +216,10 @@ int prk_queue_wait_for_room(struct prusik_queue *q, uint32_t seen, uint32_t epoc
 	if (r < 0)
 		return r;
 	bool sleep = is_full(q) && b->emptied == seen && !prk_queue_closed(q);
-	if (sleep)
+	if (sleep) {
 		b->putters = 1;
+		b->put_waits++;
+	}
 	prk_queue_unlock_gets(q);
 	return sleep ? prk_wait(&b->emptied, seen, epoch, deadline) : 0;
 }

@@ -42,9 +42,9 @@
  *          number, so that zeroed memory is a ring in order. filled, emptied, idle:
  *          futex words, counted up to wake those who wait for items, for room, or for
  *          the end of all work. producer: ids of those who have attached, 0 = free.
- * WRITES   puts, frees_seen, getters, filled, producer, tickets: the holder of put_lock.
- *          cursors, cells, parked, heaps and their counts, puts_seen, epoch_seen, putters,
- *          emptied, joiners, idle, limit, undo, node headers of ready, parked and leased
+ * WRITES   puts, frees_seen, getters, filled, producer, tickets, take_waits: the holder of
+ *          put_lock. cursors, cells, parked, heaps and their counts, puts_seen, epoch_seen,
+ *          putters, emptied, joiners, idle, limit, undo, all figures, node headers of ready, parked and leased
  *          items: the holder of get_lock. Reserve and commit hold both.
  *          A free node's header and payload: the holder of put_lock. A leased or
  *          reserved node's payload: who has it. closed, attached, delays: the holder of
@@ -60,7 +60,7 @@
  * MAY LIE  frees_seen, puts_seen: too low, never too high. position in a node: a
  *          hint, checked against the cell. owner of a node that is not leased.
  *          getters, putters, joiners: set with no sleeper costs one wake. ordered: too
- *          high, while index_stale. limit: too early costs a look. delays, attached:
+ *          high, while index_stale. Figures: by one for each death. limit: too early costs a look. delays, attached:
  *          set, and nothing is delayed or attached any more.
  * KILLED   put before Q-P (puts): the item never was; after: it is in. Sleepers not
  *          yet woken are woken by the epoch. take before Q-T (cursors): not taken;
@@ -113,7 +113,8 @@ struct prk_queue_body {
 	uint32_t filled;
 	uint32_t put_recovered;
 	uint64_t tickets; /* reservations made */
-	uint64_t put_reserved[3];
+	uint64_t take_waits;
+	uint64_t put_reserved[2];
 
 	/* 128: the takers' line */
 	struct prusik_lock get_lock;
@@ -137,7 +138,8 @@ struct prk_queue_body {
 	uint64_t returned;
 	uint64_t retried;
 	uint64_t buried;
-	uint64_t order_spare[3];
+	uint64_t put_waits;
+	uint64_t order_spare[2];
 
 	/* 768 */
 	uint32_t producer[PRK_QUEUE_PRODUCERS];

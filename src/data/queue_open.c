@@ -364,6 +364,8 @@ static void count(const struct prusik_queue *q, struct prusik_queue_stats *s)
 		.lease_ms = (uint64_t)b->lease / 1000000,
 		.attempts_max = b->attempts_max,
 		.producers = count_producers(b),
+		.put_waits = b->put_waits,
+		.take_waits = b->take_waits,
 	};
 }
 

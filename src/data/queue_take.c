@@ -38,8 +38,10 @@ static int wait_for_item(struct prusik_queue *q, uint32_t seen, uint32_t epoch, 
 	if (r < 0)
 		return r;
 	bool sleep = prusik_queue_length(q) == 0 && b->filled == seen;
-	if (sleep)
+	if (sleep) {
 		b->getters = 1;
+		b->take_waits++;
+	}
 	prk_queue_unlock_puts(q);
 	return sleep ? prk_wait(&b->filled, seen, epoch, deadline) : 0;
 }
