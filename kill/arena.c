@@ -2,7 +2,8 @@
 /*
  * kill: arena - blocks and roots
  *
- * Names of arenas are in arena_name.c, queues that lie in one in arena_queue.c.
+ * Names of arenas are in arena_name.c, queues that lie in one in arena_queue.c, dicts
+ * and lists in arena_made.c.
  */
 #include "arena_scene.h"
 

@@ -160,6 +160,7 @@ extern const struct kill_table kill_arena_table;
 extern const struct kill_table kill_rlock_table;
 extern const struct kill_table kill_rwlock_table;
 extern const struct kill_table kill_barrier_table;
+extern const struct kill_table kill_arena_made_table;
 extern const struct kill_table kill_arena_queue_table;
 extern const struct kill_table kill_arena_name_table;
 extern const struct kill_table kill_dict_table;

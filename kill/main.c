@@ -34,6 +34,7 @@ static const struct kill_table *const tables[] = {
 	&kill_life_table,
 	&kill_lock_table,
 	&kill_arena_table,
+	&kill_arena_made_table,
 	&kill_arena_queue_table,
 	&kill_arena_name_table,
 	&kill_named_table,

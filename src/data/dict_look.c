@@ -9,6 +9,9 @@
 /* So often is a read tried before it takes the lock: then somebody changes that bucket all the time. */
 #define TRIES 100
 
+/* Tables of fewer buckets are in the processor's cache anyway. */
+#define FETCH_LEAST 1024u
+
 /* ---- keys ---- */
 
 static uint64_t hash_bytes(const struct prusik_dict *d, const char *bytes, uint64_t length)
@@ -185,6 +188,8 @@ void prk_dict_fetch(const struct prusik_dict *d, const struct prk_key *keys, uin
 	uint64_t shape = prk_load64_acq(&d->body->shape); /* acq [dict.shape] */
 	struct prk_bucket *bucket[PRK_DICT_GROUP];
 
+	if (prk_shape_buckets(shape) < FETCH_LEAST)
+		return;
 	for (uint64_t i = 0; i < count; i++) {
 		bucket[i] = bucket_for(d, shape, keys[i].hash);
 		__builtin_prefetch(bucket[i]);
