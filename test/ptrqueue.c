@@ -228,7 +228,7 @@ TEST(close_discards)
 struct box {
 	struct prusik_ptrqueue *queue;
 	struct prusik_cancel stop;
-	int coming, gone;
+	int coming, gone, leave;
 	int64_t result;
 };
 
@@ -617,7 +617,7 @@ struct moments {
 	void *pile[MANY];
 };
 
-#define MOMENTS 200
+#define MOMENTS 1000
 
 static int wait_each_turn(void *shared, int unused)
 {
@@ -769,17 +769,28 @@ TEST(child_of_a_busy_parent)
 	end_sleepers(crew, 4);
 }
 
+/* It lives on until all have been forked. */
+static int get_one_and_stay(void *shared, int expected)
+{
+	struct box *box = shared;
+
+	PARTY_CHECK(get_one(shared, expected) == 0);
+	party_await(&box->leave, 1);
+	return 0;
+}
+
 /* Forked while somebody sleeps, and has perhaps been called: the child's own are woken all the same. */
 TEST(child_of_sleepers)
 {
 	struct box *box = new_box(8);
 	struct party *crew[4];
 
-	start_sleepers(crew, 4, get_one, box, 0);
+	start_sleepers(crew, 4, get_one_and_stay, box, 0);
 	ck_assert_int_eq(test_join(test_fork(use_copy, box->queue)), 0);
 	for (int i = 0; i < 4; i++) {
 		put(box->queue, i);
 		ck_assert_int_eq(test_join(test_fork(use_copy, box->queue)), 0);
 	}
+	party_say(&box->leave, 1);
 	end_sleepers(crew, 4);
 }
