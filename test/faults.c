@@ -73,9 +73,11 @@ static void over(void)
 }
 
 /* The file of a named object stays when all have dropped it; it goes here, or was never there. */
+static int others_have_it; /* then it stays, and is opened, not made */
+
 static void clear(const char *name)
 {
-	int r = name ? prusik_named_remove(name, 0) : 0;
+	int r = name && !others_have_it ? prusik_named_remove(name, 0) : 0;
 
 	ck_assert(r >= 0 || r == -ENOENT);
 }
@@ -199,6 +201,25 @@ TEST(private_list)
 TEST(named_list)
 {
 	sweep("list", list, "l");
+}
+
+TEST(opened_while_others_have_it)
+{
+	struct prusik_queue *queue_handle;
+	struct prusik_dict *dict_handle;
+	struct prusik_list *list_handle;
+	const struct prusik_queue_options options = { .capacity = 8, .item_max = 8 };
+
+	others_have_it = 1;
+	ck_assert_int_eq(prusik_queue_open_named("q", &options, 0, &queue_handle), 0);
+	ck_assert_int_eq(prusik_dict_open_named("d", NULL, &dict_handle), 0);
+	ck_assert_int_eq(prusik_list_open_named("l", NULL, &list_handle), 0);
+	sweep("queue", queue, "q");
+	sweep("dict", dict, "d");
+	sweep("list", list, "l");
+	prusik_queue_free(queue_handle);
+	prusik_dict_free(dict_handle);
+	prusik_list_free(list_handle);
 }
 
 TEST(growing_arena)
