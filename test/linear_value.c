@@ -10,7 +10,7 @@
 
 #define PARTIES 4
 #define EACH 6
-#define ROUNDS 400
+#define ROUNDS 200
 
 struct share {
 	struct prusik_value *number, *record;
