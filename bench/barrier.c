@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Barriers: a round of so many parties, from one to the next. */
+#include "peer_std.h"
 #include "visits.h"
 
 #include <prusik/barrier.h>
@@ -38,18 +39,34 @@ VISIT_LOOP(pthread_rounds, {
 		bad |= n;
 })
 
-static const struct bench_subject subjects[] = {
-	VISIT_SUBJECT("prusik", 1, init_prusik, prusik_rounds),
-	VISIT_SUBJECT("pthread", 0, init_pthread, pthread_rounds),
-	{ .name = NULL },
-};
+#ifdef BENCH_STD
+#define STD VISIT_SUBJECT("std", 0, barrier_std_init, std_rounds),
 
-#define ROUNDS .unit = "ns/round", .counted = 1, .subjects = subjects
+/* It counts its rounds by itself. */
+static int std_rounds(struct visit_spot *spot, struct visits *v)
+{
+	return barrier_std_rounds(spot->object, v->count, &v->done);
+}
+#else
+#define STD
+#endif
+
+#define SUBJECTS(...)                                                                             \
+	{                                                                                         \
+		VISIT_SUBJECT("prusik", 1, init_prusik, prusik_rounds),                           \
+		VISIT_SUBJECT("pthread", 0, init_pthread, pthread_rounds),                        \
+		__VA_ARGS__ { .name = NULL },                                                     \
+	}
+
+static const struct bench_subject processes[] = SUBJECTS();
+static const struct bench_subject threads[] = SUBJECTS(STD);
+
+#define ROUNDS .unit = "ns/round", .counted = 1
 
 const struct bench_workload bench_barrier[] = {
-	{ .name = "barrier-alone", ROUNDS, VISIT_SHAPE(1, 0) },
-	{ .name = "barrier-2processes", ROUNDS, VISIT_SHAPE(2, 0) },
-	{ .name = "barrier-2threads", ROUNDS, VISIT_SHAPE(2, 1) },
-	{ .name = "barrier-8threads", ROUNDS, VISIT_SHAPE(8, 1) },
+	{ .name = "barrier-alone", ROUNDS, VISIT_SHAPE(1, 0), .subjects = threads },
+	{ .name = "barrier-2processes", ROUNDS, VISIT_SHAPE(2, 0), .subjects = processes },
+	{ .name = "barrier-2threads", ROUNDS, VISIT_SHAPE(2, 1), .subjects = threads },
+	{ .name = "barrier-8threads", ROUNDS, VISIT_SHAPE(8, 1), .subjects = threads },
 	{ .name = NULL },
 };

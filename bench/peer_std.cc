@@ -3,6 +3,7 @@
 #include "peer_std.h"
 #include "thread.h"
 
+#include <barrier>
 #include <new>
 #include <semaphore>
 #include <shared_mutex>
@@ -28,6 +29,49 @@ int semaphore_std_pairs(void *semaphore, uint64_t count)
 		s->release();
 	}
 	return 0;
+}
+
+int semaphore_std_acquire(void *semaphore)
+{
+	static_cast<std_semaphore *>(semaphore)->acquire();
+	return 0;
+}
+
+int semaphore_std_release(void *semaphore)
+{
+	static_cast<std_semaphore *>(semaphore)->release();
+	return 0;
+}
+
+// Counts the rounds that it ends.
+struct round_counter {
+	uint64_t *rounds;
+	void operator()() noexcept { ++*rounds; }
+};
+
+struct counted_barrier {
+	uint64_t rounds = 0;
+	std::barrier<round_counter> barrier;
+	explicit counted_barrier(uint32_t parties) : barrier(parties, round_counter{&rounds}) {}
+};
+static_assert(sizeof(counted_barrier) <= 512, "it fits");
+
+int barrier_std_init(void *barrier, uint32_t parties)
+{
+	new (barrier) counted_barrier(parties);
+	return 0;
+}
+
+int barrier_std_rounds(void *barrier, uint64_t count, uint64_t *ret_done)
+{
+	auto *b = static_cast<counted_barrier *>(barrier);
+	uint64_t first = __atomic_load_n(&b->rounds, __ATOMIC_RELAXED), done = 0;
+
+	for (; done < count; done += 16)
+		for (int i = 0; i < 16; i++)
+			b->barrier.arrive_and_wait();
+	*ret_done = done;
+	return __atomic_load_n(&b->rounds, __ATOMIC_RELAXED) - first != done;
 }
 
 static_assert(sizeof(std::shared_mutex) <= 64, "it fits");

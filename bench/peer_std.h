@@ -15,6 +15,15 @@ typedef int semaphore_pairs(void *semaphore, uint64_t count);
 /* peer_std.cc: std::counting_semaphore, in 64 bytes. */
 int semaphore_std_init(void *semaphore, unsigned int value, int shared);
 int semaphore_std_pairs(void *semaphore, uint64_t count);
+int semaphore_std_acquire(void *semaphore);
+int semaphore_std_release(void *semaphore);
+
+/*
+ * std::barrier: so many rounds, a multiple of 16, of all its parties; 0, or 1 when the
+ * rounds that it ended are not as many. How many, in *ret_done.
+ */
+int barrier_std_init(void *barrier, uint32_t parties);
+int barrier_std_rounds(void *barrier, uint64_t count, uint64_t *ret_done);
 
 /*
  * std::shared_mutex, in 64 bytes. Read, or write, until so many times or until *stop is

@@ -176,7 +176,8 @@ static int go_to_and_fro(const struct semaphore_job *job, uint32_t member)
 }
 
 struct semaphore_shape {
-	int threads;
+	uint32_t members;
+	int threads; /* of one process */
 	int (*work)(const struct semaphore_job *job, uint32_t member);
 	unsigned int value;
 };
@@ -192,7 +193,7 @@ struct semaphore_member {
 static int be_one(const struct semaphore_job *job, const struct semaphore_shape *shape, uint32_t index)
 {
 	team_pin(index);
-	team_meet(&job->board->gate, 2);
+	team_meet(&job->board->gate, shape->members);
 	int result = shape->work(job, index);
 	job->board->ns = team_now() - job->board->gate.opened_at; /* the last one's stays */
 	return result;
@@ -221,23 +222,23 @@ static int be_process(void *arg, uint32_t index)
 static int be_host(void *arg, uint32_t alone)
 {
 	const struct semaphore_errand *errand = arg;
-	struct semaphore_member members[2];
+	struct semaphore_member members[TEAM_MAX];
 	int bad = 0;
 
 	(void)alone;
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < errand->shape->members; i++) {
 		members[i] = (struct semaphore_member){ .job = &errand->job, .shape = errand->shape, .index = i };
 		if (pthread_create(&members[i].thread, NULL, be_thread, &members[i]) != 0)
 			return -EAGAIN;
 	}
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < errand->shape->members; i++) {
 		pthread_join(members[i].thread, NULL);
 		bad |= members[i].result;
 	}
 	return bad;
 }
 
-static int run_two(struct bench_piece *piece)
+static int run_together(struct bench_piece *piece)
 {
 	const struct semaphore_shape *shape = piece->workload->shape;
 	struct semaphore_errand errand = {
@@ -249,7 +250,8 @@ static int run_two(struct bench_piece *piece)
 	board->gate = (struct team_gate){ 0 };
 	int bad = errand.job.kind->init(&board->one, shape->value, !shape->threads) |
 		  errand.job.kind->init(&board->two, 0, !shape->threads);
-	int result = shape->threads ? team_run(1, be_host, NULL, &errand) : team_run(2, be_process, NULL, &errand);
+	int result = shape->threads ? team_run(1, be_host, NULL, &errand)
+				   : team_run(shape->members, be_process, NULL, &errand);
 
 	piece->ns = board->ns;
 	piece->value = (double)piece->ns / (double)piece->count;
@@ -274,6 +276,12 @@ static void teardown(struct bench_piece *piece)
 	{                                                                                         \
 		is_shared, init_##noun, pairs_##noun, acquire_##noun, release_##noun              \
 	}
+#define KIND_STD                                                                                  \
+	&(const struct semaphore_kind)                                                            \
+	{                                                                                         \
+		0, semaphore_std_init, semaphore_std_pairs, semaphore_std_acquire,                \
+			semaphore_std_release                                                     \
+	}
 #define SUBJECT(shown, is_ours, how, kind)                                                        \
 	{                                                                                         \
 		.name = shown, .ours = is_ours, .setup = setup, .run = how, .teardown = teardown, \
@@ -286,36 +294,43 @@ static const struct bench_subject alone[] = {
 	SUBJECT("sem", 0, run_alone, KIND(0, posix)),
 	SUBJECT("sem-shared", 0, run_alone, KIND(1, posix)),
 #ifdef BENCH_STD
-	SUBJECT("std", 0, run_alone,
-		(&(const struct semaphore_kind){ 0, semaphore_std_init, semaphore_std_pairs, NULL, NULL })),
+	SUBJECT("std", 0, run_alone, KIND_STD),
 #endif
 	{ .name = NULL },
 };
 
-static const struct bench_subject two[] = {
-	SUBJECT("prusik", 1, run_two, KIND(0, prusik)),
-	SUBJECT("prusik-permits", 1, run_two, KIND(0, permits)),
-	SUBJECT("sem", 0, run_two, KIND(0, posix)),
-	{ .name = NULL },
-};
+#ifdef BENCH_STD
+#define STD SUBJECT("std", 0, run_together, KIND_STD),
+#else
+#define STD
+#endif
 
-static const struct bench_subject trips[] = {
-	SUBJECT("prusik", 1, run_two, KIND(0, prusik)),
-	SUBJECT("sem", 0, run_two, KIND(0, posix)),
-	{ .name = NULL },
-};
-
-#define TWO(shown, what, who, are_threads, does, begins)                                          \
+#define TOGETHER(...)                                                                             \
 	{                                                                                         \
-		.name = shown, .unit = what, .counted = 1, .subjects = who,                       \
-		.shape = &(const struct semaphore_shape) { are_threads, does, begins }            \
+		SUBJECT("prusik", 1, run_together, KIND(0, prusik)), __VA_ARGS__                  \
+		SUBJECT("sem", 0, run_together, KIND(0, posix)), { .name = NULL },                \
 	}
+
+static const struct bench_subject processes[] =
+	TOGETHER(SUBJECT("prusik-permits", 1, run_together, KIND(0, permits)), );
+static const struct bench_subject threads[] =
+	TOGETHER(SUBJECT("prusik-permits", 1, run_together, KIND(0, permits)), STD);
+static const struct bench_subject trips_of_processes[] = TOGETHER();
+static const struct bench_subject trips_of_threads[] = TOGETHER(STD);
+
+#define SHAPE(how_many, are_threads, does, begins)                                                \
+	.unit = "ns/pair", .counted = 1,                                                          \
+	.shape = &(const struct semaphore_shape) { how_many, are_threads, does, begins }
+#define TRIP(are_threads)                                                                         \
+	.unit = "ns/trip", .counted = 1,                                                          \
+	.shape = &(const struct semaphore_shape) { 2, are_threads, go_to_and_fro, 0 }
 
 const struct bench_workload bench_semaphore[] = {
 	{ .name = "semaphore-uncontended", .unit = "ns/pair", .counted = 1, .subjects = alone },
-	TWO("semaphore-2processes", "ns/pair", two, 0, contend, 1),
-	TWO("semaphore-2threads", "ns/pair", two, 1, contend, 1),
-	TWO("semaphore-trip-2processes", "ns/trip", trips, 0, go_to_and_fro, 0),
-	TWO("semaphore-trip-2threads", "ns/trip", trips, 1, go_to_and_fro, 0),
+	{ .name = "semaphore-2processes", SHAPE(2, 0, contend, 1), .subjects = processes },
+	{ .name = "semaphore-2threads", SHAPE(2, 1, contend, 1), .subjects = threads },
+	{ .name = "semaphore-8threads", SHAPE(8, 1, contend, 1), .subjects = threads },
+	{ .name = "semaphore-trip-2processes", TRIP(0), .subjects = trips_of_processes },
+	{ .name = "semaphore-trip-2threads", TRIP(1), .subjects = trips_of_threads },
 	{ .name = NULL },
 };

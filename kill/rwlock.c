@@ -72,12 +72,23 @@ static bool writer(void *object)
 	return go_write(object) && end_write(object);
 }
 
+/* As long as it reads, nobody writes. */
 static bool reading_owner(void *object)
 {
-	bool ok = go_read(object);
+	struct box *box = object;
+	bool ok = go_read(box);
+	uint32_t a = prk_load32_rlx(&box->a);
 
 	kill_await_go(1);
-	return ok && end_read(object);
+	return kill_claim(prk_load32_rlx(&box->a) == a, "nobody has written meanwhile") && ok && end_read(box);
+}
+
+static bool late_reading_owner(void *object)
+{
+	if (prk_joined() < 0)
+		return false;
+	kill_hello();
+	return reading_owner(object);
 }
 
 static bool writing_owner(void *object)
@@ -240,6 +251,30 @@ static void written_by_one_who_stays(void *object)
 	set_owner(writing_owner, KILL_STAYS);
 }
 
+/* The next writer clears taken, if nobody reads. */
+static void readers_long_ago(void *object)
+{
+	struct box *box = object;
+
+	prk_store32_rlx(&box->rwlock.taken, 1);
+	prk_store32_rlx(&box->rwlock.vain, 63);
+}
+
+static void one_comes_to_read(void *object)
+{
+	(void)object;
+	set_owner(late_reading_owner, KILL_FINISHES);
+}
+
+/* He who came to read is inside by now, or sleeps on turn. Another writer comes. */
+static void another_writes(void *object, int times)
+{
+	if (times != 0)
+		return;
+	a_writer(object);
+	kill_go();
+}
+
 static void owner_dies(void *object)
 {
 	(void)object;
@@ -330,6 +365,8 @@ static const struct kill_case cases[] = {
 	{ CASE("write", "free"), .victim = write_and_stay, .beside = a_writer },
 	{ CASE("write", "a reader died"), .setup = a_dead_reader, .victim = write_and_stay },
 	{ CASE("write", "a writer died"), .setup = a_dead_writer, .victim = write_and_stay },
+	{ CASE("write", "nobody has read for long, one comes to"), BUSY, .setup = readers_long_ago,
+	  .victim = visit_writing, .beside = one_comes_to_read, .unblock = another_writes },
 	{ CASE("write", "read"), BUSY, .setup = read_by_another, .victim = visit_writing,
 	  .unblock = owner_lets_go_with_others_behind },
 	{ CASE("write", "read, the reader dies"), BUSY, .setup = read_by_one_who_stays,

@@ -40,12 +40,22 @@ static void await_waiting_reader(const struct box *box, int n)
 	pause_ms(10);
 }
 
-/* A writer has the place, though it is not inside. */
+/* A writer keeps the place, though it is not inside: not only for a look, as in its first millisecond. */
 static void await_waiting_writer(const struct box *box)
 {
-	while (prk_load32_rlx(&box->rwlock.writer.word) == 0)
+	for (int looks = 0; looks < 50; looks++) {
+		if (prk_load32_rlx(&box->rwlock.writer.word) == 0)
+			looks = 0;
 		pause_ms(1);
-	pause_ms(10);
+	}
+}
+
+/* So many readers wait, and one of them has for a millisecond. */
+static void await_overdue_reader(const struct box *box, int n)
+{
+	while (prk_load32_rlx(&box->rwlock.waiting) != 2)
+		pause_ms(1);
+	await_waiting_reader(box, n);
 }
 
 TEST(zeroed_is_free)
@@ -293,7 +303,7 @@ static int note_writer(void *shared, int index)
 	return 0;
 }
 
-/* A reader is inside, a writer waits, then readers come: they go after it. */
+/* A reader is inside, a writer has waited for long, then readers come: they go after it. */
 static void waiting_writer_is_preferred(enum party_kind kind)
 {
 	struct box *box = new_box(kind);
@@ -325,13 +335,41 @@ static void waiting_readers_go_before_the_next_writer(enum party_kind kind)
 	pause_ms(20);
 	for (int i = 1; i < 4; i++)
 		all[i] = party_start(kind, note_reader, box, 0);
-	await_waiting_reader(box, 3);
+	await_overdue_reader(box, 3);
 	ck_assert_int_eq(prusik_rwlock_release(&box->rwlock), 0);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(party_join(all[i]), 0);
 	ck_assert_int_eq(box->order[3], 'w');
 }
 BOTH(waiting_readers_go_before_the_next_writer)
+
+static int find_it_closed(void *shared, int index)
+{
+	struct box *box = shared;
+
+	PARTY_CHECK(prusik_rwlock_write(&box->rwlock, PRUSIK_NOW) == -ETIMEDOUT);
+	PARTY_CHECK(prusik_rwlock_write(&box->rwlock, prusik_in_ms(index)) == -ETIMEDOUT);
+	return 0;
+}
+
+/* Writers do not look at the readers any more when there were none for long: that comes to an end. */
+static void reader_after_many_writers(enum party_kind kind)
+{
+	struct box *box = new_box(kind);
+
+	for (int round = 0; round < 3; round++) {
+		ck_assert_int_eq(prusik_rwlock_read(&box->rwlock, PRUSIK_NOW), 0);
+		party_run(kind, 1, find_it_closed, box);
+		ck_assert_uint_ne(box->rwlock.taken, 0);
+		ck_assert_int_eq(prusik_rwlock_release(&box->rwlock), 0);
+		for (int i = 0; i < 100; i++) {
+			ck_assert_int_eq(prusik_rwlock_write(&box->rwlock, PRUSIK_NOW), 0);
+			ck_assert_int_eq(prusik_rwlock_release(&box->rwlock), 0);
+		}
+		ck_assert_uint_eq(box->rwlock.taken, 0);
+	}
+}
+BOTH(reader_after_many_writers)
 
 static int read_on_and_on(void *shared, int index)
 {
@@ -409,7 +447,7 @@ static int write_until_deadline(void *shared, int index)
 	struct box *box = shared;
 
 	(void)index;
-	PARTY_CHECK(prusik_rwlock_write(&box->rwlock, prusik_in_ms(50)) == -ETIMEDOUT);
+	PARTY_CHECK(prusik_rwlock_write(&box->rwlock, prusik_in_ms(1500)) == -ETIMEDOUT);
 	return 0;
 }
 

@@ -9,10 +9,11 @@
  *		prusik_rwlock_release(&table->rwlock);   // r == PRUSIK_RECOVERED: a writer must mend it
  *
  * All zero is a free one. Private or shared memory; best at a multiple of 64 bytes.
- * A waiting writer is preferred: readers who come after it wait until it has been and
- * gone; readers that waited while a writer was inside all go before the next writer. So
- * neither side is passed over for ever. Not recursive, no upgrade: a thread that holds it
- * in either way gets -EDEADLK when it asks again.
+ * Who finds it free goes in. A writer that has waited for a millisecond for readers to
+ * leave is preferred: readers who come after that wait until it has been and gone. Readers
+ * that have waited for a millisecond, and all who wait with them, go before the next
+ * writer. So neither side is passed over for ever. Not recursive, no upgrade: a thread
+ * that holds it in either way gets -EDEADLK when it asks again.
  *
  * kill -9: readers and the writer are recorded by name. A dead reader does not count
  * any more; after a writer that died inside the next one, reader or writer, is told
@@ -34,9 +35,9 @@ extern "C" {
 #define PRUSIK_RWLOCK_READERS 56
 
 /*
- * 256 bytes, private. For debuggers: writer is held by the one who is inside or waits for
- * the readers to leave; inside is the id of the writer that is inside, or died there;
- * reader holds the readers' ids, with bit 31 of those who wait for the writer.
+ * 256 bytes, private. For debuggers: writer is held by the one who is inside, or keeps
+ * readers out; inside is the id of the writer that is inside, or died there; reader holds
+ * the readers' ids, with bit 31 of those who wait for the writer.
  */
 struct prusik_rwlock {
 	struct prusik_lock writer;
@@ -44,7 +45,8 @@ struct prusik_rwlock {
 	uint32_t waiting;
 	uint32_t turn;
 	uint32_t left;
-	uint32_t reserved[2];
+	uint32_t taken;
+	uint32_t vain;
 	uint32_t reader[PRUSIK_RWLOCK_READERS];
 };
 

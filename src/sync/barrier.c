@@ -71,8 +71,8 @@ static int check(const struct prusik_barrier *barrier)
 	return barrier->parties - 1 < PRUSIK_BARRIER_PARTIES_MAX ? 0 : -EINVAL;
 }
 
-/* The round is over, for all at once. broken: BROKEN, or 0: whole again. */
-static void end_round(struct prusik_barrier *barrier, bool full, uint32_t broken)
+/* The round is over, for all at once. broken: BROKEN, or 0: whole again. True: wake those in it. */
+static bool turn(struct prusik_barrier *barrier, bool full, uint32_t broken)
 {
 	uint32_t word = prk_load32_rlx(&barrier->word);
 	uint32_t bit = UINT32_C(1) << (word >> 1) % REMEMBERED;
@@ -87,7 +87,12 @@ static void end_round(struct prusik_barrier *barrier, bool full, uint32_t broken
 	prk_store32_rel(&barrier->word, ((word & ~BROKEN) + ONE_ROUND) | broken);
 	/* Or they would be valid again in 2^15 rounds, if none between has arrivals: one party. */
 	prk_store32_rlx(&barrier->arrivals, tag_of(word + ONE_ROUND));
-	if (anybody)
+	return anybody;
+}
+
+static void end_round(struct prusik_barrier *barrier, bool full, uint32_t broken)
+{
+	if (turn(barrier, full, broken))
 		prk_wake(&barrier->word, INT_MAX);
 }
 
@@ -149,22 +154,28 @@ static bool over(const struct prusik_barrier *barrier, uint32_t round)
 	return prk_load32_acq(&barrier->word) != round; /* acq [barrier.word]: E */
 }
 
-/* End it in my way, if it is still on; the lock is held and then no more. */
+/*
+ * End it in my way, if it is still on; the lock is held and then no more. Who is woken
+ * finds it free, and may come again before I have woken them all.
+ */
 static int settle(struct prusik_barrier *barrier, uint32_t round, int result)
 {
 	uint32_t n = barrier->parties;
+	bool wake = false;
 
 	if (over(barrier, round)) {
 		result = outcome(barrier, round);
 	} else if (result < 0) {
-		end_round(barrier, false, BROKEN);
+		wake = turn(barrier, false, BROKEN);
 	} else if (!all_alive(barrier, count(barrier, round) < n ? n - 1 : n)) {
-		end_round(barrier, false, BROKEN);
+		wake = turn(barrier, false, BROKEN);
 		result = -EPIPE;
 	} else {
-		end_round(barrier, true, 0);
+		wake = turn(barrier, true, 0);
 	}
 	leave(barrier);
+	if (wake)
+		prk_wake(&barrier->word, INT_MAX);
 	return result;
 }
 
@@ -270,7 +281,10 @@ int64_t prusik_barrier_wait(struct prusik_barrier *barrier, int (*action)(void *
 		return complete(barrier, round, action, arg);
 	record(barrier, round, n);
 	leave(barrier);
-	r = spin(barrier, round) ? outcome(barrier, round) : await(barrier, round, deadline);
+	if (left == 1 && spin(barrier, round)) /* more than one: it takes longer */
+		r = outcome(barrier, round);
+	else
+		r = await(barrier, round, deadline);
 	prk_self()->held--;
 	return r < 0 ? r : (int64_t)left;
 }

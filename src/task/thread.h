@@ -46,21 +46,22 @@ enum prk_thread_state {
 #define PRK_THREAD_JOINER UINT32_C(8)
 #define PRK_THREAD_WAITERS UINT32_C(0x80000000)
 
+/* First what starter and thread both touch, 64 bytes: they run on two processors. */
 struct prusik_thread {
 	uint32_t word;
 	uint32_t refs;
 	uint32_t generation;
 	uint32_t native; /* the kernel's number; 0: it has not run yet */
-	int64_t ident;
 	struct prusik_thread *next, **back; /* back NULL: not in the list */
 	int (*function)(void *);
 	void *argument;
 	uint64_t pthread; /* pthread_t */
 	int result;
-	uint32_t started; /* by us; 0: main and others */
+	uint8_t started; /* by us; 0: main and others */
+	uint8_t named; /* at its start */
+	uint16_t rounds; /* of destructors that it has seen */
+	int64_t ident;
 	uint32_t daemon;
-	uint32_t named; /* at its start */
-	uint32_t rounds; /* of destructors that it has seen */
 	char name[PRK_THREAD_NAME_MAX + 1]; /* "": one made of its ident */
 };
 
