@@ -530,7 +530,7 @@ int prk_sys_poll(struct pollfd *fds, unsigned int count, int64_t deadline)
 	if (fault)
 		return fault;
 	if (deadline != PRUSIK_FOREVER) {
-		int64_t ahead = deadline == PRUSIK_NOW ? 0 : deadline - prusik_now();
+		int64_t ahead = deadline <= PRUSIK_NOW ? 0 : deadline - prusik_now();
 		left = prk_timespec(ahead, &ts);
 	}
 	return result(ppoll(fds, count, left, NULL));
