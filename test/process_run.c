@@ -193,7 +193,7 @@ TEST(streams_that_change_places)
 		saved[i] = fcntl(i, F_DUPFD, 10);
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	dup2(ends[1], 2);
-	struct prusik_process *process = run(SH("echo 'not seen' >&2; echo seen"), &options);
+	struct prusik_process *process = run(SH("echo '# not seen' >&2; echo seen"), &options);
 	int code = finish(process);
 	for (int i = 0; i < 3; i++)
 		close(i);
