@@ -797,7 +797,7 @@ static void ask_in_destructor(void *first_round)
 		ck_assert_int_eq(prusik_thread_native_id(me), prk_sys_gettid());
 		prusik_thread_free(me);
 	}
-	if (asked < PTHREAD_DESTRUCTOR_ITERATIONS)
+	if (asked < PTHREAD_DESTRUCTOR_ITERATIONS - TEST_THREAD_SANITIZER)
 		prusik_local_set(&asker, first_round);
 }
 
@@ -814,7 +814,10 @@ static void *ask_at_the_end_too(void *first_round)
 
 TEST(destructors_may_ask_who_they_are)
 {
-	for (intptr_t round = 1; round <= PTHREAD_DESTRUCTOR_ITERATIONS; round++) {
+	/* ThreadSanitizer knows nothing of the thread any more in the last round. */
+	intptr_t last = PTHREAD_DESTRUCTOR_ITERATIONS - TEST_THREAD_SANITIZER;
+
+	for (intptr_t round = 1; round <= last; round++) {
 		pthread_t foreign;
 		ck_assert_int_eq(finish(start(ask_at_the_end, (void *)round)), 0);
 		ck_assert_int_eq(prusik_thread_active_count(), 1);

@@ -39,7 +39,7 @@ static struct share *new_share(enum party_kind kind, uint32_t of, uint32_t size,
 
 static void must_be(struct prusik_value *v, int64_t expected)
 {
-	int64_t n = expected + 1;
+	int64_t n = ~expected;
 
 	ck_assert_int_eq(prusik_value_get(v, &n), 0);
 	ck_assert_int_eq(n, expected);

@@ -35,11 +35,11 @@
 /* Which calls are to fail; all 0 outside tests. */
 static uint32_t fault_armed;
 static uint32_t fault_countdown[PRK_SYS_COUNT];
-static int fault_error[PRK_SYS_COUNT];
+static uint32_t fault_error[PRK_SYS_COUNT];
 
 void prk_sys_fail(enum prk_sys call, uint32_t nth, int error)
 {
-	fault_error[call] = error;
+	prk_store32_rlx(&fault_error[call], (uint32_t)error);
 	prk_store32_rlx(&fault_countdown[call], nth);
 	prk_store32_rlx(&fault_armed, 1);
 }
@@ -50,7 +50,7 @@ static int fault_due(enum prk_sys call)
 
 	while (left > 0)
 		if (prk_cas32_rlx(&fault_countdown[call], &left, left - 1))
-			return left == 1 ? -fault_error[call] : 0;
+			return left == 1 ? -(int)prk_load32_rlx(&fault_error[call]) : 0;
 	return 0;
 }
 

@@ -114,9 +114,9 @@ static void give_up(struct prusik_rwlock *rwlock, uint32_t *claim)
 
 /* ---- waiting, patiently at first ---- */
 
-int prk_rwlock_sleep_on(uint32_t *word, uint32_t value, uint32_t epoch, const struct prk_patience *p)
+int prk_rwlock_sleep_on(uint32_t *word, uint32_t value, uint32_t epoch, const struct prk_patience *p, bool over)
 {
-	bool patient = p->until < p->deadline && !prk_patience_over(p);
+	bool patient = !over && p->until < p->deadline;
 	int r = prk_wait(word, value, epoch, patient ? p->until : p->deadline);
 
 	return r == -ETIMEDOUT && patient ? 0 : r;
@@ -198,7 +198,8 @@ static int next_turn(struct prusik_rwlock *rwlock, uint32_t *claim, const struct
 
 	if (inside(claim))
 		return 0;
-	say_waiting(rwlock, prk_patience_over(p));
+	bool over = prk_patience_over(p); /* looked at once: who has not said so must not sleep for long */
+	say_waiting(rwlock, over);
 	uint32_t writer = prk_load32_sc(&rwlock->writer.word) & PRK_ID_MASK;
 	if (writer == 0)
 		return !step_in(rwlock, claim);
@@ -206,7 +207,7 @@ static int next_turn(struct prusik_rwlock *rwlock, uint32_t *claim, const struct
 		pass_on(rwlock);
 		return 1;
 	}
-	int r = p->deadline == PRUSIK_NOW ? -ETIMEDOUT : prk_rwlock_sleep_on(&rwlock->turn, turn, epoch, p);
+	int r = p->deadline == PRUSIK_NOW ? -ETIMEDOUT : prk_rwlock_sleep_on(&rwlock->turn, turn, epoch, p, over);
 	return r < 0 ? r : 1;
 }
 

@@ -100,8 +100,8 @@ static inline bool prk_patience_over(const struct prk_patience *p)
 	return prusik_now() >= p->until;
 }
 
-/* As prk_wait; but 0 when patience ends. */
-int prk_rwlock_sleep_on(uint32_t *word, uint32_t value, uint32_t epoch, const struct prk_patience *p);
+/* As prk_wait; but 0 when patience ends, unless its owner has found it over, and has said so to those who can help. */
+int prk_rwlock_sleep_on(uint32_t *word, uint32_t value, uint32_t epoch, const struct prk_patience *p, bool over);
 
 /* To be made before a look at the claims: what to sleep on if that says wait. */
 struct prk_watch {

@@ -169,7 +169,7 @@ static int outwait_readers(struct prusik_rwlock *rwlock, int64_t deadline)
 static int stand_aside(struct prusik_rwlock *rwlock, const struct prk_watch *w, const struct prk_patience *p)
 {
 	prk_rwlock_free_writer(rwlock);
-	int r = prk_rwlock_sleep_on(&rwlock->left, w->left, w->epoch, p);
+	int r = prk_rwlock_sleep_on(&rwlock->left, w->left, w->epoch, p, false);
 	return r < 0 ? r : prk_rwlock_take_writer(rwlock, p->deadline);
 }
 
