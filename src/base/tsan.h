@@ -4,7 +4,8 @@
  *
  * It follows atomic operations of the program, not those that the kernel does for
  * it (FUTEX_WAKE_OP). Before such a call the caller says what it publishes; who
- * then loads the word with acq has, for ThreadSanitizer too, seen it.
+ * then loads the word with acq has, for ThreadSanitizer too, seen it. Nor does it
+ * know that the kernel's mark of a thread's death comes after all that thread did.
  *
  * It forgets a thread in the last round of the thread's destructors: what we do at a
  * thread's end has to be a round earlier. So does AddressSanitizer, and then takes for
@@ -23,9 +24,12 @@
 
 #ifdef PRK_TSAN
 void __tsan_release(void *address);
+void __tsan_acquire(void *address);
 #define prk_tsan_release(address) __tsan_release(address)
+#define prk_tsan_acquire(address) __tsan_acquire(address)
 #else
 #define prk_tsan_release(address) ((void)0)
+#define prk_tsan_acquire(address) ((void)0)
 #endif
 
 #if defined(PRK_TSAN) || defined(__SANITIZE_ADDRESS__)

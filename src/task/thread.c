@@ -105,6 +105,7 @@ static uint32_t tell_end(struct prusik_thread *thread)
 
 void prk_thread_lost(struct prusik_thread *thread)
 {
+	prk_tsan_acquire(thread); /* at_thread_end */
 	tell_end(thread);
 	prk_thread_drop(thread); /* H1 */
 }
@@ -127,6 +128,8 @@ static void at_thread_end(void *argument)
 
 	if (++thread->rounds >= LAST_ROUND || prk_thread_end_later(thread) < 0)
 		prk_thread_end(thread);
+	else
+		prk_tsan_release(thread); /* prk_thread_lost, if there is no further round */
 }
 
 /* Early, to have one of the keys that need no memory for each thread. */
