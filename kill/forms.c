@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "base/wait.h"
 #include "others.h"
+#include "path.h"
 #include "step.h"
 
 #include <limits.h>
@@ -109,10 +110,8 @@ static bool sleeps_for_good(const struct kill_case *c, const struct kill_victim 
 }
 
 /* One step, and what has to happen for it to come to an end. */
-static enum kill_outcome go_one(const struct kill_case *c, struct kill_victim *v)
+static enum kill_outcome go_on(const struct kill_case *c, struct kill_victim *v, enum kill_step r)
 {
-	enum kill_step r = kill_step(v);
-
 	if (r == KILL_SLEEPS) {
 		if (sleeps_for_good(c, v)) {
 			v->returned = true;
@@ -125,12 +124,17 @@ static enum kill_outcome go_one(const struct kill_case *c, struct kill_victim *v
 	return r == KILL_GONE ? KILL_BROKEN : r == KILL_SLEEPS ? KILL_HUNG : KILL_FINE;
 }
 
+static enum kill_outcome go_one(const struct kill_case *c, struct kill_victim *v)
+{
+	return go_on(c, v, kill_step(v));
+}
+
 static enum kill_outcome go_to(const struct kill_case *c, struct kill_victim *v, uint32_t n)
 {
 	enum kill_outcome r = KILL_FINE;
 
-	while (r == KILL_FINE && v->steps < n && !v->returned)
-		r = go_one(c, v);
+	while (r == KILL_FINE && v->steps < n && !v->returned && !v->strayed)
+		r = go_on(c, v, kill_step_towards(v, n));
 	return r;
 }
 
@@ -178,6 +182,7 @@ static enum kill_outcome end_victim(const struct kill_case *c, struct kill_victi
 	enum kill_outcome r = KILL_FINE;
 
 	if (form == KILL_RESUME) {
+		v->step_all = true; /* beside has changed its path */
 		r = go_to(c, v, UINT32_MAX);
 		kill_run->finished = 1;
 		return r != KILL_FINE || kill_victim_release(v) ? r : KILL_HUNG;
@@ -200,6 +205,8 @@ static enum kill_outcome run_point(const struct kill_case *c, struct kill_victim
 {
 	enum kill_outcome r = go_to(c, v, n);
 
+	if (v->strayed)
+		return r;
 	if (r == KILL_FINE && c->beside && (form == KILL_BESIDE || form == KILL_RESUME)) {
 		c->beside(kill_run->object[0]);
 		v->helped = form == KILL_RESUME && (c->is & KILL_ENOUGH);
@@ -217,8 +224,14 @@ static enum kill_outcome run_point(const struct kill_case *c, struct kill_victim
 	return r == KILL_FINE ? survivors(c) : r;
 }
 
-/* Kill form at instruction n; *ret_last: the operation has no further one. */
-static enum kill_outcome point(const struct kill_case *c, enum kill_form form, uint32_t n, bool *ret_last)
+struct point {
+	uint32_t n; /* the instruction */
+	bool step_all; /* all the way to it */
+	bool last; /* the operation has no further one */
+	bool strayed; /* the victim was not at n */
+};
+
+static enum kill_outcome point(const struct kill_case *c, enum kill_form form, struct point *p)
 {
 	int first = kill_others();
 	struct kill_victim v = { 0 };
@@ -228,9 +241,10 @@ static enum kill_outcome point(const struct kill_case *c, enum kill_form form, u
 	uint32_t before = prk_life ? taken() : 0;
 	set_up(c);
 	bool good = start(c, &v);
+	v.step_all = p->step_all || (c->is & KILL_SENTINEL);
 	if (form == KILL_BYSTANDER)
 		kill_asleep(bystander, KILL_STAYS);
-	enum kill_outcome r = good ? run_point(c, &v, form, n) : KILL_BROKEN;
+	enum kill_outcome r = good ? run_point(c, &v, form, p->n) : KILL_BROKEN;
 	kill_victim_kill(&v);
 	kill_others_from(first);
 	bury_all();
@@ -244,7 +258,8 @@ static enum kill_outcome point(const struct kill_case *c, enum kill_form form, u
 	}
 	if (c->is & KILL_OWN_DOMAIN)
 		kill_domain_back();
-	*ret_last = v.returned || !good;
+	p->strayed = v.strayed;
+	p->last = v.returned || !good;
 	return r;
 }
 
@@ -283,17 +298,23 @@ static int64_t end_of(const struct kill_options *o)
 static void run_points(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
 		       struct kill_tally *t)
 {
-	bool last = false;
+	struct point p = { .n = first_point(c, form, o->stride) };
 
 	/* Ever sparser when in a hurry: what makes an operation long is libc starting a thread. */
 	uint32_t sparser = o->limit ? 4 : UINT32_MAX;
 	int64_t end = end_of(o);
 
-	for (uint32_t n = first_point(c, form, o->stride); !last && prusik_now() < end;
-	     n += o->stride + n / sparser)
-		if (!note(t, point(c, form, n, &last), form, n, o->quiet) && !o->quiet &&
-		    (o->stop || t->hung > COMPLAINTS_MAX))
+	while (!p.last && prusik_now() < end) {
+		enum kill_outcome r = point(c, form, &p);
+		if (p.strayed) {
+			p = (struct point){ .n = p.n, .step_all = true };
+			continue;
+		}
+		if (!note(t, r, form, p.n, o->quiet) && !o->quiet && (o->stop || t->hung > COMPLAINTS_MAX))
 			return;
+		p.n += o->stride + p.n / sparser;
+		p.step_all = false;
+	}
 }
 
 /* ---- the probe: a process that checks copies ---- */

@@ -15,6 +15,7 @@
 #include "beside.h"
 #include "forms.h"
 #include "others.h"
+#include "path.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -158,6 +159,8 @@ static void run_case(const struct kill_case *c)
 		if (!wanted(c, form))
 			continue;
 		kill_now_case = c;
+		if (!begun)
+			kill_path_forget();
 		if (!begun && c->begin)
 			c->begin(kill_run->image);
 		begun = true;

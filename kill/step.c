@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "base/sentinel.h"
 #include "others.h"
+#include "path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +38,12 @@ static void announce(uint32_t *phase, enum kill_phase to)
 	prk_store32_rel(phase, to);
 }
 
+/* Where the operation has returned: a leap that misses its place ends here. */
+__attribute__((noinline)) static void announce_end(uint32_t *phase)
+{
+	announce(phase, KILL_ENDED);
+}
+
 static _Noreturn void be_stepped(kill_fn *function, void *object, uint32_t *phase)
 {
 	kill_pin(true);
@@ -44,7 +51,7 @@ static _Noreturn void be_stepped(kill_fn *function, void *object, uint32_t *phas
 	raise(SIGSTOP);
 	announce(phase, KILL_RUNS);
 	function(object);
-	announce(phase, KILL_ENDED);
+	announce_end(phase);
 	prk_leave();
 	_exit(0);
 }
@@ -183,6 +190,17 @@ bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object
 
 /* ---- stepping ---- */
 
+/* A leap has ended: where it should, or at the operation's end. */
+static void land(struct kill_victim *v)
+{
+	kill_path_unbreak(v->tid);
+	if (kill_path_address(v->tid) == v->leap_address)
+		v->steps = v->leap;
+	else
+		v->strayed = true;
+	v->leap = 0;
+}
+
 static enum kill_step after_stop(struct kill_victim *v, int status)
 {
 	v->stopped = WIFSTOPPED(status);
@@ -190,7 +208,10 @@ static enum kill_step after_stop(struct kill_victim *v, int status)
 		printf("        instead of stepping: wait status %x\n", (unsigned int)status);
 		return KILL_GONE;
 	}
-	v->steps++;
+	if (v->leap)
+		land(v);
+	else
+		v->steps++;
 	v->returned = prk_load32_acq(v->phase) == KILL_ENDED;
 	return v->returned ? KILL_RETURNED : KILL_STEPPED;
 }
@@ -258,6 +279,37 @@ enum kill_step kill_step(struct kill_victim *v)
 enum kill_step kill_step_on(struct kill_victim *v)
 {
 	return wait_for_step(v, true);
+}
+
+/* Run to that place. */
+static bool leap(struct kill_victim *v, uint32_t steps, uint64_t address)
+{
+	if (!kill_path_break(v->tid, address, (uint64_t)(uintptr_t)announce_end))
+		return false;
+	v->stopped = false;
+	v->leap = steps;
+	v->leap_address = address;
+	return ptrace(PTRACE_CONT, v->tid, NULL, NULL) == 0;
+}
+
+enum kill_step kill_step_towards(struct kill_victim *v, uint32_t n)
+{
+	uint64_t address;
+	uint32_t to = v->step_all ? 0 : kill_path_leap(v->steps, n, &address);
+
+	if (to && leap(v, to, address)) {
+		enum kill_step r = wait_for_step(v, false);
+		v->strayed |= r == KILL_SLEEPS; /* it has not done so before */
+		return r;
+	}
+	if (v->step_all)
+		return kill_step(v);
+	uint32_t before = v->steps;
+	kill_path_note(before, kill_path_address(v->tid));
+	enum kill_step r = kill_step(v);
+	if (r == KILL_SLEEPS)
+		kill_path_sleeps(before);
+	return r;
 }
 
 /* ---- ending ---- */

@@ -20,6 +20,10 @@ struct kill_victim {
 	bool helped; /* beside has done what it waits for */
 	bool returned;
 	bool stopped; /* else a step is under way */
+	bool step_all; /* never leap */
+	bool strayed; /* a leap has missed its place, so that nobody knows how many steps are done */
+	uint32_t leap; /* the steps that are done when the leap under way ends; 0 = none is */
+	uint64_t leap_address;
 	uint32_t *phase;
 };
 
@@ -30,6 +34,8 @@ bool kill_victim_start(struct kill_victim *v);
 bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object);
 
 enum kill_step kill_step(struct kill_victim *v);
+/* A step on the way to so many, or several at one go (path.h). */
+enum kill_step kill_step_towards(struct kill_victim *v, uint32_t n);
 /* After KILL_SLEEPS: wait for the end of that step, for KILL_LIMIT at most (KILL_SLEEPS again). */
 enum kill_step kill_step_on(struct kill_victim *v);
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * path: the instructions by which a victim has come
+ *
+ * To single-step each victim of a case through all that its predecessors were stepped
+ * through costs the square of an operation's length, and a debug exception is dear. So
+ * the first one to come by leaves its path here, and the next is led at one go, by a
+ * hardware breakpoint, to the last instruction before its point that the path has not
+ * passed earlier; only from there on it is stepped. No leap goes past a step that sleeps.
+ */
+#ifndef KILL_PATH_H
+#define KILL_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A new case: nothing is known. */
+void kill_path_forget(void);
+
+/* After so many steps the next instruction is this one. Another than last time: the rest is forgotten. */
+void kill_path_note(uint32_t steps, uint64_t address);
+/* The step after so many has slept. */
+void kill_path_sleeps(uint32_t steps);
+
+/* The last place after now, not after end, that one can leap to: steps, or 0; its address. */
+uint32_t kill_path_leap(uint32_t now, uint32_t end, uint64_t *ret_address);
+
+/* Of a stopped thread: where it stands; 0 = not to be had here. */
+uint64_t kill_path_address(pid_t tid);
+/* Have it stop before either of two instructions. False: not to be had here. */
+bool kill_path_break(pid_t tid, uint64_t first, uint64_t second);
+void kill_path_unbreak(pid_t tid);
+
+#endif
