@@ -5,7 +5,6 @@
 #include "base/sys.h"
 #include "base/wait.h"
 #include "others.h"
-#include "path.h"
 #include "step.h"
 
 #include <limits.h>
@@ -109,10 +108,10 @@ static bool sleeps_for_good(const struct kill_case *c, const struct kill_victim 
 	return (c->is & KILL_SENTINEL) && v->slept > 0;
 }
 
-/* One step, and what has to happen for it to come to an end. */
+/* What has to happen for a step, of which r is known, to come to an end. */
 static enum kill_outcome go_on(const struct kill_case *c, struct kill_victim *v, enum kill_step r)
 {
-	if (r == KILL_SLEEPS) {
+	while (r == KILL_SLEEPS) {
 		if (sleeps_for_good(c, v)) {
 			v->returned = true;
 			return KILL_FINE;
@@ -121,7 +120,7 @@ static enum kill_outcome go_on(const struct kill_case *c, struct kill_victim *v,
 			unblock(c, v);
 		r = kill_step_on(v);
 	}
-	return r == KILL_GONE ? KILL_BROKEN : r == KILL_SLEEPS ? KILL_HUNG : KILL_FINE;
+	return r == KILL_GONE ? KILL_BROKEN : r == KILL_STUCK ? KILL_HUNG : KILL_FINE;
 }
 
 static enum kill_outcome go_one(const struct kill_case *c, struct kill_victim *v)
@@ -135,6 +134,15 @@ static enum kill_outcome go_to(const struct kill_case *c, struct kill_victim *v,
 
 	while (r == KILL_FINE && v->steps < n && !v->returned && !v->strayed)
 		r = go_on(c, v, kill_step_towards(v, n));
+	return r;
+}
+
+static enum kill_outcome go_to_its_end(const struct kill_case *c, struct kill_victim *v)
+{
+	enum kill_outcome r = KILL_FINE;
+
+	while (r == KILL_FINE && !v->returned)
+		r = go_on(c, v, kill_run_on(v));
 	return r;
 }
 
@@ -156,9 +164,9 @@ static enum kill_outcome kill_recoverer(const struct kill_case *c, uint32_t n)
 
 	if (!kill_claim(kill_recoverer_start(&v, c->recover, kill_run->object[0]), "recovery begins"))
 		r = KILL_BROKEN;
-	while (r == KILL_FINE && v.steps < last && !v.returned) {
-		enum kill_step s = kill_step(&v);
-		if (s == KILL_SLEEPS)
+	while (r == KILL_FINE && v.steps < last && !v.returned && !v.strayed) {
+		enum kill_step s = kill_step_towards(&v, last);
+		if (s == KILL_SLEEPS || s == KILL_STUCK)
 			break; /* others hold what he wants: dying asleep is as good */
 		if (s == KILL_GONE)
 			r = KILL_BROKEN;
@@ -176,14 +184,21 @@ static enum kill_outcome survivors(const struct kill_case *c)
 	return r;
 }
 
+struct point {
+	uint32_t n; /* the instruction */
+	int bystander; /* the number of him who dies with the victim */
+	bool step_all; /* all the way to it */
+	bool last; /* the operation has no further one */
+	bool strayed; /* the victim was not at n */
+};
+
 static enum kill_outcome end_victim(const struct kill_case *c, struct kill_victim *v, enum kill_form form,
-				    uint32_t n)
+				    const struct point *p)
 {
 	enum kill_outcome r = KILL_FINE;
 
 	if (form == KILL_RESUME) {
-		v->step_all = true; /* beside has changed its path */
-		r = go_to(c, v, UINT32_MAX);
+		r = go_to_its_end(c, v);
 		kill_run->finished = 1;
 		return r != KILL_FINE || kill_victim_release(v) ? r : KILL_HUNG;
 	}
@@ -192,18 +207,18 @@ static enum kill_outcome end_victim(const struct kill_case *c, struct kill_victi
 		kill_run->everybody_died = 1;
 		kill_others_at_once();
 	} else if (form == KILL_BYSTANDER) {
-		kill_now(kill_others() - 1);
+		kill_now(p->bystander);
 	}
 	kill_victim_kill(v);
 	if (form == KILL_TWICE)
-		r = kill_recoverer(c, n);
+		r = kill_recoverer(c, p->n);
 	return r;
 }
 
 static enum kill_outcome run_point(const struct kill_case *c, struct kill_victim *v, enum kill_form form,
-				   uint32_t n)
+				   const struct point *p)
 {
-	enum kill_outcome r = go_to(c, v, n);
+	enum kill_outcome r = go_to(c, v, p->n);
 
 	if (v->strayed)
 		return r;
@@ -213,7 +228,7 @@ static enum kill_outcome run_point(const struct kill_case *c, struct kill_victim
 	}
 	bool returned = v->returned;
 	if (r == KILL_FINE)
-		r = end_victim(c, v, form, n);
+		r = end_victim(c, v, form, p);
 	v->returned = returned;
 	if (r == KILL_FINE && !kill_run->everybody_died) {
 		if (v->slept == 0)
@@ -223,13 +238,6 @@ static enum kill_outcome run_point(const struct kill_case *c, struct kill_victim
 	}
 	return r == KILL_FINE ? survivors(c) : r;
 }
-
-struct point {
-	uint32_t n; /* the instruction */
-	bool step_all; /* all the way to it */
-	bool last; /* the operation has no further one */
-	bool strayed; /* the victim was not at n */
-};
 
 static enum kill_outcome point(const struct kill_case *c, enum kill_form form, struct point *p)
 {
@@ -241,10 +249,11 @@ static enum kill_outcome point(const struct kill_case *c, enum kill_form form, s
 	uint32_t before = prk_life ? taken() : 0;
 	set_up(c);
 	bool good = start(c, &v);
-	v.step_all = p->step_all || (c->is & KILL_SENTINEL);
+	if (p->step_all || (c->is & KILL_SENTINEL))
+		v.path = NULL;
 	if (form == KILL_BYSTANDER)
-		kill_asleep(bystander, KILL_STAYS);
-	enum kill_outcome r = good ? run_point(c, &v, form, p->n) : KILL_BROKEN;
+		p->bystander = kill_asleep(bystander, KILL_STAYS);
+	enum kill_outcome r = good ? run_point(c, &v, form, p) : KILL_BROKEN;
 	kill_victim_kill(&v);
 	kill_others_from(first);
 	bury_all();
@@ -442,7 +451,7 @@ static enum kill_outcome step_recoverer(const struct kill_case *c, struct kill_v
 		if (v->returned || r != KILL_FINE)
 			return r;
 		enum kill_step s = kill_step(v);
-		if (s == KILL_SLEEPS)
+		if (s == KILL_SLEEPS || s == KILL_STUCK)
 			return KILL_HUNG;
 		if (!kill_claim(s != KILL_GONE, "recovery does not crash"))
 			return KILL_BROKEN;

@@ -15,7 +15,7 @@
 #include "beside.h"
 #include "forms.h"
 #include "others.h"
-#include "path.h"
+#include "step.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -160,7 +160,7 @@ static void run_case(const struct kill_case *c)
 			continue;
 		kill_now_case = c;
 		if (!begun)
-			kill_path_forget();
+			kill_paths_forget();
 		if (!begun && c->begin)
 			c->begin(kill_run->image);
 		begun = true;

@@ -74,6 +74,22 @@ bool kill_thread_sleeps(pid_t pid, pid_t tid)
 	return state_of(pid, number) == 'S';
 }
 
+uint64_t kill_thread_naps(pid_t pid, pid_t tid)
+{
+	static const char wanted[] = "\nvoluntary_ctxt_switches:";
+	char path[64], text[4096];
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return 0;
+	size_t n = fread(text, 1, sizeof text - 1, file);
+	fclose(file);
+	text[n] = 0;
+	const char *found = strstr(text, wanted);
+	return found ? strtoull(found + strlen(wanted), NULL, 10) : 0;
+}
+
 bool kill_sleeps(pid_t pid, pid_t apart)
 {
 	char path[32];

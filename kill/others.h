@@ -41,6 +41,8 @@ void kill_others_at_once(void);
 bool kill_sleeps(pid_t pid, pid_t apart);
 /* Does this thread? */
 bool kill_thread_sleeps(pid_t pid, pid_t tid);
+/* How often has it gone to sleep? */
+uint64_t kill_thread_naps(pid_t pid, pid_t tid);
 
 /* A moment's rest in a loop that polls; round counts its turns. */
 void kill_rest(unsigned int round);

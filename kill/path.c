@@ -6,58 +6,33 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
-/* What lies farther in is stepped all the way. */
-#define PATH_MAX_STEPS 32768
-
-static struct place {
-	uint64_t address;
-	bool first; /* the path has not passed here before */
-	bool sleeps;
-} path[PATH_MAX_STEPS];
-
-static uint32_t known;
-
-void kill_path_forget(void)
+static bool passed_before(const struct kill_path *path, uint64_t address)
 {
-	known = 0;
-}
-
-static bool passed_before(uint64_t address)
-{
-	for (uint32_t i = 0; i < known; i++)
-		if (path[i].address == address)
+	for (uint32_t i = 0; i < path->known; i++)
+		if (path->place[i].address == address)
 			return true;
 	return false;
 }
 
-void kill_path_note(uint32_t steps, uint64_t address)
+void kill_path_note(struct kill_path *path, uint32_t steps, uint64_t address)
 {
-	if (steps < known && path[steps].address != address)
-		known = steps;
-	if (steps != known || steps == PATH_MAX_STEPS)
+	if (steps < path->known && path->place[steps].address != address)
+		path->known = steps;
+	if (steps != path->known || steps == KILL_PATH_MAX)
 		return;
-	path[steps] = (struct place){ .address = address, .first = !passed_before(address) };
-	known++;
+	path->place[steps] = (struct kill_place){ address, !passed_before(path, address) };
+	path->known++;
 }
 
-void kill_path_sleeps(uint32_t steps)
+uint32_t kill_path_leap(const struct kill_path *path, uint32_t now, uint32_t end)
 {
-	if (steps < known)
-		path[steps].sleeps = true;
-}
+	uint32_t i = end < path->known ? end : path->known - 1;
 
-uint32_t kill_path_leap(uint32_t now, uint32_t end, uint64_t *ret_address)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = now; i < known && i <= end; i++) {
-		if (i > now && path[i].first)
-			found = i;
-		if (path[i].sleeps)
-			break;
-	}
-	*ret_address = path[found].address;
-	return found;
+	if (path->known == 0)
+		return 0;
+	while (i > now && !path->place[i].first)
+		i--;
+	return i > now ? i : 0;
 }
 
 #ifdef __x86_64__

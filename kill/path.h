@@ -6,7 +6,7 @@
  * through costs the square of an operation's length, and a debug exception is dear. So
  * the first one to come by leaves its path here, and the next is led at one go, by a
  * hardware breakpoint, to the last instruction before its point that the path has not
- * passed earlier; only from there on it is stepped. No leap goes past a step that sleeps.
+ * passed earlier; only from there on it is stepped.
  */
 #ifndef KILL_PATH_H
 #define KILL_PATH_H
@@ -15,16 +15,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A new case: nothing is known. */
-void kill_path_forget(void);
+/* What lies farther in is stepped all the way. */
+#define KILL_PATH_MAX 32768
+
+struct kill_place {
+	uint64_t address;
+	bool first; /* the path has not passed here before */
+};
+
+struct kill_path {
+	uint32_t known;
+	struct kill_place place[KILL_PATH_MAX]; /* by steps done */
+};
 
 /* After so many steps the next instruction is this one. Another than last time: the rest is forgotten. */
-void kill_path_note(uint32_t steps, uint64_t address);
-/* The step after so many has slept. */
-void kill_path_sleeps(uint32_t steps);
+void kill_path_note(struct kill_path *path, uint32_t steps, uint64_t address);
 
-/* The last place after now, not after end, that one can leap to: steps, or 0; its address. */
-uint32_t kill_path_leap(uint32_t now, uint32_t end, uint64_t *ret_address);
+/* The last place after now, not after end, that one can leap to: steps, or 0. */
+uint32_t kill_path_leap(const struct kill_path *path, uint32_t now, uint32_t end);
 
 /* Of a stopped thread: where it stands; 0 = not to be had here. */
 uint64_t kill_path_address(pid_t tid);

@@ -5,7 +5,6 @@
 #include "base/process.h"
 #include "base/sentinel.h"
 #include "others.h"
-#include "path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +20,16 @@
 #define STEP_LOOKS 2
 /* and so often it is then asked whether it sleeps. */
 #define TICK_US 500
+
+/* In place of the steps that are done at the end of a leap: all. */
+#define TO_THE_END UINT32_MAX
+
+static struct kill_path victims_path, recoverers_path;
+
+void kill_paths_forget(void)
+{
+	victims_path.known = recoverers_path.known = 0;
+}
 
 /* ---- in the victim ---- */
 
@@ -161,7 +170,7 @@ static bool step_in(struct kill_victim *v)
 
 bool kill_victim_start(struct kill_victim *v)
 {
-	*v = (struct kill_victim){ .phase = &kill_run->phase };
+	*v = (struct kill_victim){ .phase = &kill_run->phase, .path = &victims_path };
 	v->pid = kill_fork();
 	if (v->pid == 0)
 		be_victim();
@@ -176,7 +185,7 @@ bool kill_victim_start(struct kill_victim *v)
 
 bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object)
 {
-	*v = (struct kill_victim){ .phase = &kill_run->second_phase };
+	*v = (struct kill_victim){ .phase = &kill_run->second_phase, .path = &recoverers_path };
 	*v->phase = KILL_PREPARES;
 	v->pid = kill_fork();
 	if (v->pid == 0) {
@@ -194,10 +203,10 @@ bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object
 static void land(struct kill_victim *v)
 {
 	kill_path_unbreak(v->tid);
-	if (kill_path_address(v->tid) == v->leap_address)
-		v->steps = v->leap;
-	else
+	if (kill_path_address(v->tid) != v->leap_address)
 		v->strayed = true;
+	else if (v->leap != TO_THE_END)
+		v->steps = v->leap;
 	v->leap = 0;
 }
 
@@ -236,6 +245,18 @@ static void ticks_end(void)
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 }
 
+/* Has it fallen asleep, in this step, or in this leap since it was last found so? */
+static bool sleeps_anew(struct kill_victim *v, bool even_asleep)
+{
+	if (!kill_thread_sleeps(v->pid, v->tid))
+		return false;
+	if (!v->leap)
+		return !even_asleep;
+	uint64_t before = v->naps;
+	v->naps = kill_thread_naps(v->pid, v->tid);
+	return !even_asleep || v->naps != before;
+}
+
 static enum kill_step wait_ticking(struct kill_victim *v, bool even_asleep)
 {
 	int64_t end = kill_clock() + KILL_LIMIT;
@@ -247,10 +268,10 @@ static enum kill_step wait_ticking(struct kill_victim *v, bool even_asleep)
 			return after_stop(v, status);
 		if (errno != EINTR)
 			return KILL_GONE;
-		if (!even_asleep && kill_thread_sleeps(v->pid, v->tid))
+		if (sleeps_anew(v, even_asleep))
 			return KILL_SLEEPS;
 		if (kill_clock() > end)
-			return KILL_SLEEPS;
+			return KILL_STUCK;
 	}
 }
 
@@ -281,10 +302,15 @@ enum kill_step kill_step_on(struct kill_victim *v)
 	return wait_for_step(v, true);
 }
 
+static uint64_t end_address(void)
+{
+	return (uint64_t)(uintptr_t)announce_end;
+}
+
 /* Run to that place. */
 static bool leap(struct kill_victim *v, uint32_t steps, uint64_t address)
 {
-	if (!kill_path_break(v->tid, address, (uint64_t)(uintptr_t)announce_end))
+	if (!kill_path_break(v->tid, address, end_address()))
 		return false;
 	v->stopped = false;
 	v->leap = steps;
@@ -294,22 +320,20 @@ static bool leap(struct kill_victim *v, uint32_t steps, uint64_t address)
 
 enum kill_step kill_step_towards(struct kill_victim *v, uint32_t n)
 {
-	uint64_t address;
-	uint32_t to = v->step_all ? 0 : kill_path_leap(v->steps, n, &address);
-
-	if (to && leap(v, to, address)) {
-		enum kill_step r = wait_for_step(v, false);
-		v->strayed |= r == KILL_SLEEPS; /* it has not done so before */
-		return r;
-	}
-	if (v->step_all)
+	if (!v->path)
 		return kill_step(v);
-	uint32_t before = v->steps;
-	kill_path_note(before, kill_path_address(v->tid));
-	enum kill_step r = kill_step(v);
-	if (r == KILL_SLEEPS)
-		kill_path_sleeps(before);
-	return r;
+	uint32_t to = kill_path_leap(v->path, v->steps, n);
+	if (to && leap(v, to, v->path->place[to].address))
+		return wait_for_step(v, false);
+	kill_path_note(v->path, v->steps, kill_path_address(v->tid));
+	return kill_step(v);
+}
+
+enum kill_step kill_run_on(struct kill_victim *v)
+{
+	if (kill_path_address(v->tid) != end_address() && leap(v, TO_THE_END, end_address()))
+		return wait_for_step(v, false);
+	return kill_step(v);
 }
 
 /* ---- ending ---- */

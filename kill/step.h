@@ -4,12 +4,14 @@
 #define KILL_STEP_H
 
 #include "kill.h"
+#include "path.h"
 
 enum kill_step {
 	KILL_STEPPED, /* one more instruction is done; it is stopped */
 	KILL_SLEEPS, /* the step is in a system call that sleeps; go on with kill_step_on */
 	KILL_RETURNED, /* the operation has returned; it is stopped */
 	KILL_GONE, /* it is dead, which it should not be */
+	KILL_STUCK, /* a step has not ended within KILL_LIMIT */
 };
 
 struct kill_victim {
@@ -20,10 +22,11 @@ struct kill_victim {
 	bool helped; /* beside has done what it waits for */
 	bool returned;
 	bool stopped; /* else a step is under way */
-	bool step_all; /* never leap */
+	struct kill_path *path; /* by which its like have come; NULL: it is stepped all the way */
 	bool strayed; /* a leap has missed its place, so that nobody knows how many steps are done */
 	uint32_t leap; /* the steps that are done when the leap under way ends; 0 = none is */
 	uint64_t leap_address;
+	uint64_t naps; /* of its thread when it was last found asleep in a leap */
 	uint32_t *phase;
 };
 
@@ -36,8 +39,13 @@ bool kill_recoverer_start(struct kill_victim *v, kill_fn *function, void *object
 enum kill_step kill_step(struct kill_victim *v);
 /* A step on the way to so many, or several at one go (path.h). */
 enum kill_step kill_step_towards(struct kill_victim *v, uint32_t n);
-/* After KILL_SLEEPS: wait for the end of that step, for KILL_LIMIT at most (KILL_SLEEPS again). */
+/* All the way to the operation's end. */
+enum kill_step kill_run_on(struct kill_victim *v);
+/* After KILL_SLEEPS: wait for the end of that step. KILL_SLEEPS: in a leap it sleeps anew. */
 enum kill_step kill_step_on(struct kill_victim *v);
+
+/* A new case: no path is known. */
+void kill_paths_forget(void);
 
 /* SIGKILL where it stands, and wait until it is gone. */
 void kill_victim_kill(struct kill_victim *v);
