@@ -6,6 +6,7 @@
  *	prusik-kill --quick          where a point costs a process, only one in many
  *	prusik-kill --list           the cases and their forms
  *	prusik-kill queue/put        cases whose name contains this
+ *	prusik-kill =lock/try/free   the case of this name
  *	prusik-kill --form=resume lock
  *	prusik-kill --glibc          some scenes beside glibc's primitives, and no more
  *	prusik-kill --stop           give up at the first failure
@@ -120,12 +121,19 @@ static void name_case(const struct kill_case *c, char *to, size_t size)
 	snprintf(to, size, "%s/%s/%s", c->noun, c->operation, c->state);
 }
 
-static bool wanted(const struct kill_case *c, enum kill_form form)
+static bool asked_for(const struct kill_case *c)
 {
 	char name[128];
 
 	name_case(c, name, sizeof name);
-	return kill_form_fits(c, form) && (!asked.filter || strstr(name, asked.filter)) &&
+	if (!asked.filter)
+		return true;
+	return asked.filter[0] == '=' ? strcmp(name, asked.filter + 1) == 0 : strstr(name, asked.filter) != NULL;
+}
+
+static bool wanted(const struct kill_case *c, enum kill_form form)
+{
+	return kill_form_fits(c, form) && asked_for(c) &&
 	       (!asked.form || strcmp(asked.form, kill_form_name(form)) == 0);
 }
 
@@ -180,9 +188,9 @@ static void list_case(const struct kill_case *c)
 {
 	char name[128];
 
-	name_case(c, name, sizeof name);
-	if (asked.filter && !strstr(name, asked.filter))
+	if (!asked_for(c))
 		return;
+	name_case(c, name, sizeof name);
 	printf("%-56s", name);
 	for (enum kill_form form = 0; form < KILL_FORMS; form++)
 		if (kill_form_fits(c, form))
@@ -241,7 +249,7 @@ int main(int count, char **arguments)
 {
 	if (!read_arguments(count, arguments)) {
 		fprintf(stderr, "usage: prusik-kill [--quick | --stride=N] [--list] [--glibc] [--stop] "
-				"[--form=FORM] [PART-OF-A-NAME]\n");
+				"[--form=FORM] [PART-OF-A-NAME | =NAME]\n");
 		return 2;
 	}
 	kill_run = mmap(NULL, sizeof *kill_run, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
