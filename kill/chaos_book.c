@@ -85,6 +85,11 @@ uint32_t chaos_write(void *to, uint32_t lane, uint64_t number)
 	return length;
 }
 
+uint32_t chaos_priority(uint32_t lane)
+{
+	return chaos_options.kind == PRUSIK_QUEUE_PRIORITY ? lane / CHAOS_QUEUES % 2 : 0;
+}
+
 uint32_t chaos_write_blank(void *to)
 {
 	uint32_t length = chaos_random(NAMED);
@@ -165,6 +170,8 @@ static void check_order(const struct chaos_view *view, const struct item *item, 
 	uint32_t lane = lane_of(item);
 	uint64_t number = number_of(item), *first = &chaos->lane[lane].first;
 
+	if (chaos_options.kind == PRUSIK_QUEUE_LIFO)
+		return;
 	if (number < view->first[lane]) {
 		CHAOS_CHECK(!surely_first, "lane %u: item %lu came after item %lu", lane, number,
 			    view->first[lane] - 1);
