@@ -201,7 +201,8 @@ void chaos_got(const struct chaos_view *view, const void *item, uint64_t length)
 /* Keep that lease of that item in mind; then, an attempt later, see that its loser could not be done with it. */
 void chaos_remember(struct chaos_ledger *ledger, uint64_t name, const struct prusik_lease *lease);
 void chaos_try_lost(uint64_t name, const struct prusik_lease *lease);
-/* The item of that name was reported as done. */
+/* The item of that name is about to be reported as done; has been. */
+void chaos_finish(uint64_t name);
 void chaos_done(uint64_t name);
 
 /* In the parent: take old items off the books; all: everything. */

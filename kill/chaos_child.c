@@ -324,6 +324,8 @@ static void finish(enum chaos_queue queue, struct hand *hand)
 		shuffle(hand);
 	for (; from < hand->count; from += n) {
 		n = 1 + chaos_random(hand->count - from);
+		for (uint32_t i = from; i < from + n; i++)
+			chaos_finish(hand->name[i]);
 		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n)
 				  : prusik_queue_done(q, &hand->lease[from]) + 1;
 		CHAOS_CHECK(r == n, "done of %u leases: %ld", n, r);
