@@ -339,37 +339,57 @@ static void teardown(struct bench_piece *piece)
 	peer->close(piece->state);
 }
 
-/* ---- Python does it all by itself ---- */
+/* ---- programs of other languages do it all by themselves ---- */
 
-static int setup_python(struct bench_piece *piece)
+typedef int outside_queue(const struct queue_shape *shape, uint64_t count, int64_t *ret_ns);
+
+static int run_outside(struct bench_piece *piece, outside_queue *run_queue)
+{
+	const struct queue_shape *shape = piece->workload->shape;
+	uint64_t count = whole_shares(shape, piece->count);
+	int64_t ns = 0;
+	int result = run_queue ? run_queue(shape, count, &ns) : BENCH_LEFT_OUT;
+
+	if (result == 0)
+		tell(piece, count, ns);
+	return result;
+}
+
+static int setup_nothing(struct bench_piece *piece)
 {
 	(void)piece;
 	return 0;
 }
 
+static void teardown_nothing(struct bench_piece *piece)
+{
+	(void)piece;
+}
+
 static int run_python(struct bench_piece *piece)
 {
-	const struct queue_shape *shape = piece->workload->shape;
-	uint64_t count = whole_shares(shape, piece->count);
-	int64_t ns = 0;
-	int result = queue_python(shape, count, &ns);
+	int result = run_outside(piece, queue_python);
 
-	if (result == 0)
-		tell(piece, count, ns);
-	else if (result == BENCH_LEFT_OUT)
+	if (result == BENCH_LEFT_OUT)
 		bench_note(piece, "left out: no python3 with multiprocessing");
 	return result;
 }
 
-static void teardown_python(struct bench_piece *piece)
+static int run_go(struct bench_piece *piece)
 {
-	(void)piece;
+	int result = run_outside(piece, queue_go);
+
+	if (result == BENCH_LEFT_OUT)
+		bench_note(piece, "left out: go was not there when the bench was built");
+	return result;
 }
 
 /* ---- the tables ---- */
 
 #define SUBJECT(shown, is_ours, its_peer) \
 	{ .name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer }
+#define OUTSIDE(shown, its_run) \
+	{ .name = shown, .setup = setup_nothing, .run = its_run, .teardown = teardown_nothing }
 #define COMPILED_PEERS \
 	SUBJECT("prusik", 1, &queue_prusik_get), \
 	SUBJECT("prusik-take", 1, &queue_prusik_take), \
@@ -383,7 +403,7 @@ static const struct bench_subject subjects[] = { COMPILED_PEERS, { .name = NULL 
 
 static const struct bench_subject subjects_and_python[] = {
 	COMPILED_PEERS,
-	{ .name = "python", .setup = setup_python, .run = run_python, .teardown = teardown_python },
+	OUTSIDE("python", run_python),
 	{ .name = NULL },
 };
 
@@ -395,6 +415,7 @@ static const struct bench_subject thread_subjects[] = {
 	SUBJECT("glib", 0, &queue_glib),
 	SUBJECT("tbb", 0, &queue_tbb),
 	SUBJECT("moodycamel", 0, &queue_moodycamel),
+	OUTSIDE("go", run_go),
 	{ .name = NULL },
 };
 

@@ -94,6 +94,9 @@ extern const struct queue_peer queue_prusik_in_place;
  */
 int queue_python(const struct queue_shape *shape, uint64_t count, int64_t *ret_ns);
 
+/* peer_go.c: the same through a channel, between goroutines. NULL where there was no go. */
+int queue_go(const struct queue_shape *shape, uint64_t count, int64_t *ret_ns) __attribute__((weak));
+
 #ifdef __cplusplus
 }
 #endif

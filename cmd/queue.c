@@ -15,7 +15,7 @@ static const char usage[] =
 	"  new       make it: --kind fifo|lifo|prio, --max N items, --item-max BYTES,\n"
 	"            --tries N before an item is dead, --ttl S until a lease ends\n"
 	"  put       ITEM..., else the lines of stdin: -p PRIORITY, --delay S\n"
-	"  get       take out and print: -N COUNT, --loop until it is closed\n"
+	"  get       take out and print: -N COUNT, --loop until it is closed; --lease S: as take\n"
 	"  get ... -- CMD [{}]  run CMD with the item as $PRUSIK_ITEM and for {}; done when\n"
 	"            it exits 0, else handed out again: --retry-delay S, --loop\n"
 	"  take      print ID<TAB>ITEM, lent for --lease S seconds (60)\n"
@@ -148,22 +148,39 @@ static int requeue(struct queue_call *call)
 	return answer(call, prusik_queue_dead_requeue(call->queue, call->count ? call->count : UINT64_MAX));
 }
 
-static int drain(struct queue_call *call)
+/* Printed, then taken out. Where somebody else has taken that one out meanwhile, and we the next: printed too. */
+static int64_t drain_dead_one(struct queue_call *call, char *seen, char *taken, uint64_t size)
+{
+	uint64_t number = 0;
+	int64_t r = prusik_queue_dead_peek(call->queue, &number, seen, size, NULL), n;
+
+	if (r < 0)
+		return r;
+	print(call, seen, r);
+	if (fflush(stdout) != 0)
+		return -EIO;
+	n = prusik_queue_dead_get(call->queue, taken, size);
+	if (n >= 0 && (n != r || memcmp(seen, taken, (size_t)n) != 0))
+		print(call, taken, n);
+	return n;
+}
+
+static int drain_dead(struct queue_call *call)
 {
 	uint64_t size;
-	char *item = item_memory(call, &size);
-	int64_t r;
+	char *seen = item_memory(call, &size), *taken = seen ? item_memory(call, &size) : NULL;
+	int64_t r = -ENOMEM;
 
-	if (!item)
-		return CMD_OBJECT;
-	do {
-		r = call->dead ? prusik_queue_dead_get(call->queue, item, size) :
-				 prusik_queue_get(call->queue, item, size, PRUSIK_NOW);
-		if (r >= 0)
-			print(call, item, r);
-	} while (r >= 0);
-	free(item);
-	return r == -ETIMEDOUT || r == -EPIPE ? CMD_OK : queue_trouble(call, r);
+	while (taken && (r = drain_dead_one(call, seen, taken, size)) >= 0)
+		;
+	free(seen);
+	free(taken);
+	return !taken ? CMD_OBJECT : r == -ETIMEDOUT ? CMD_OK : queue_trouble(call, r);
+}
+
+static int drain(struct queue_call *call)
+{
+	return call->dead ? drain_dead(call) : queue_drain(call);
 }
 
 static int close_it(struct queue_call *call)
@@ -176,23 +193,32 @@ static const struct verb {
 	const char *name;
 	int (*run)(struct queue_call *call);
 	bool opens; /* the queue must be there */
+	bool arguments; /* something may follow the name */
+	const char *options; /* its own, besides those that all have */
 } verbs[] = {
-	{ "new", new, false },	      { "put", queue_put, true },     { "get", queue_get, true },
-	{ "take", queue_get, true },  { "done", queue_finish, true }, { "fail", queue_finish, true },
-	{ "peek", peek, true },	      { "len", len, true },	      { "join", join, true },
-	{ "dead", dead, true },	      { "requeue", requeue, true },   { "drain", drain, true },
-	{ "close", close_it, true },  { "rm", rm, false },
+	{ "new", new, false, false, "KMITL" },	  { "put", queue_put, true, true, "pD" },
+	{ "get", queue_get, true, false, "NoRl" },  { "take", queue_get, true, false, "Nol" },
+	{ "done", queue_finish, true, true, "" },   { "fail", queue_finish, true, true, "Rd" },
+	{ "peek", peek, true, false, "" },	    { "len", len, true, false, "j" },
+	{ "join", join, true, false, "" },	    { "dead", dead, true, false, "" },
+	{ "requeue", requeue, true, false, "N" },   { "drain", drain, true, false, "d" },
+	{ "close", close_it, true, false, "x" },    { "rm", rm, false, false, "" },
 };
 
 /* ---- the command line ---- */
 
-enum { KIND = 256, MAX, ITEM_MAX, TRIES, TTL, DELAY, LEASE, LOOP, DEAD, DISCARD, JSON, HELP };
+/* Options without a letter have one here, for the table above. */
+enum {
+	KIND = 'K', MAX = 'M', ITEM_MAX = 'I', TRIES = 'T', TTL = 'L', DELAY = 'D', RETRY_DELAY = 'R', LEASE = 'l',
+	LOOP = 'o', DEAD = 'd', DISCARD = 'x', JSON = 'j', HELP = 'h',
+};
+#define COMMON_OPTIONS "wnE0qh"
 
 static const struct option options[] = {
 	{ "kind", required_argument, NULL, KIND },	 { "max", required_argument, NULL, MAX },
 	{ "item-max", required_argument, NULL, ITEM_MAX }, { "tries", required_argument, NULL, TRIES },
 	{ "ttl", required_argument, NULL, TTL },	 { "delay", required_argument, NULL, DELAY },
-	{ "retry-delay", required_argument, NULL, DELAY }, { "lease", required_argument, NULL, LEASE },
+	{ "retry-delay", required_argument, NULL, RETRY_DELAY }, { "lease", required_argument, NULL, LEASE },
 	{ "loop", no_argument, NULL, LOOP },		 { "dead", no_argument, NULL, DEAD },
 	{ "discard", no_argument, NULL, DISCARD },	 { "json", no_argument, NULL, JSON },
 	{ "wait", required_argument, NULL, 'w' },	 { "nowait", no_argument, NULL, 'n' },
@@ -242,8 +268,9 @@ static bool read_option(struct queue_call *call, int option, const char *text)
 	case ITEM_MAX: ok = read_number(text, 1, INT64_MAX, &n); call->options.item_max = (uint64_t)n; break;
 	case TRIES: ok = read_number(text, 0, INT32_MAX, &n); call->options.attempts_max = (uint32_t)n; break;
 	case TTL: ok = read_seconds(text, &seconds); call->options.lease_ms = (uint64_t)(seconds * 1e3); break;
-	case DELAY: return read_seconds(text, &call->delay);
-	case LEASE: return read_seconds(text, &call->lease);
+	case DELAY:
+	case RETRY_DELAY: return read_seconds(text, &call->delay);
+	case LEASE: call->give_lease = true; return read_seconds(text, &call->lease);
 	case LOOP: call->loop = true; break;
 	case DEAD: call->dead = true; break;
 	case DISCARD: call->discard = true; break;
@@ -259,13 +286,19 @@ static bool read_option(struct queue_call *call, int option, const char *text)
 	case 'n': call->deadline = PRUSIK_NOW; break;
 	case '0': call->end = '\0'; break;
 	case 'q': call->quiet = true; break;
+	case HELP: call->help = true; break;
 	default: return false;
 	}
 	return ok;
 }
 
+static bool may_have(const struct verb *verb, int option)
+{
+	return option != '?' && (strchr(COMMON_OPTIONS, option) || strchr(verb->options, option));
+}
+
 /* Options may stand before and after the name and the items; what follows -- is a command. */
-static bool read_call(struct queue_call *call, int argc, char **argv)
+static bool read_call(struct queue_call *call, const struct verb *verb, int argc, char **argv)
 {
 	int option, own = argc;
 
@@ -278,14 +311,17 @@ static bool read_call(struct queue_call *call, int argc, char **argv)
 	optind = 0;
 	opterr = 0;
 	while ((option = getopt_long(own, argv, "w:nE:p:N:0q", options, NULL)) != -1)
-		if (!read_option(call, option, optarg))
+		if (!may_have(verb, option) || !read_option(call, option, optarg))
 			return false;
-	if (own - optind < 1)
+	if (call->help)
+		return true;
+	if (own - optind < 1 || (own - optind > 1 && !verb->arguments))
 		return false;
 	call->name = argv[optind];
 	call->argc = own - optind - 1;
 	call->argv = argv + optind + 1;
-	return true;
+	call->give_lease |= strcmp(verb->name, "take") == 0;
+	return own == argc || (verb->run == queue_get && call->command && !call->give_lease);
 }
 
 static int run_verb(const struct verb *verb, struct queue_call *call)
@@ -313,11 +349,14 @@ int prusik_cmd_queue(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof verbs[0]; i++)
 		if (strcmp(verbs[i].name, argv[1]) == 0)
 			verb = &verbs[i];
-	if (!verb || !read_call(&call, argc - 1, argv + 1)) {
+	if (!verb || !read_call(&call, verb, argc - 1, argv + 1)) {
 		fputs(usage, stderr);
 		return CMD_USAGE;
 	}
+	if (call.help) {
+		fputs(usage, stdout);
+		return CMD_OK;
+	}
 	call.verb = verb->name;
-	call.give_lease = strcmp(verb->name, "take") == 0;
 	return run_verb(verb, &call);
 }

@@ -24,7 +24,7 @@ struct queue_call {
 	uint64_t count; /* 0: not given */
 	int no_code; /* exit code for no; 1 unless -E says otherwise */
 	char end; /* of an item, on stdin and stdout */
-	bool loop, dead, discard, json, quiet, give_lease;
+	bool loop, dead, discard, json, quiet, give_lease, help;
 	struct prusik_queue *queue;
 };
 
@@ -34,6 +34,7 @@ int queue_trouble(const struct queue_call *call, int64_t result);
 /* The verbs: the exit code. */
 int queue_put(struct queue_call *call);
 int queue_get(struct queue_call *call);
+int queue_drain(struct queue_call *call);
 int queue_finish(struct queue_call *call); /* done, fail */
 
 /* get -- CMD: queue_run.c */

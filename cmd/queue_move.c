@@ -26,37 +26,32 @@ struct pump {
 	bool plain; /* no priority, no delay: whole batches at once */
 };
 
-static int64_t put_one_by_one(struct pump *pump)
+/* One of the items, or more of them, from that one on: how many, or why none. */
+static int64_t put_some(struct pump *pump, uint32_t from)
 {
 	struct queue_call *call = pump->call;
+	struct iovec *item = &pump->items[from];
 
-	for (uint32_t i = 0; i < pump->count; i++) {
-		call->put.not_before = call->delay > 0 ? prusik_in_ns((int64_t)(call->delay * 1e9)) : 0;
-		int r = prusik_queue_put_with(call->queue, pump->items[i].iov_base, pump->items[i].iov_len,
-					      &call->put, call->deadline);
-		if (r < 0)
-			return i ? (int64_t)i : r;
-	}
-	return pump->count;
+	if (pump->plain)
+		return prusik_queue_put_many(call->queue, item, pump->count - from, call->deadline);
+	call->put.not_before = call->delay > 0 ? prusik_in_ns((int64_t)(call->delay * 1e9)) : 0;
+	int r = prusik_queue_put_with(call->queue, item->iov_base, item->iov_len, &call->put, call->deadline);
+	return r < 0 ? r : 1;
 }
 
 /* All that has been collected. 0, or why not: then lines tells how many are in the queue. */
 static int flush_items(struct pump *pump)
 {
+	uint32_t done = 0;
 	int64_t r = 0;
 
-	if (pump->count == 0)
-		return 0;
-	if (pump->plain)
-		r = prusik_queue_put_many(pump->call->queue, pump->items, pump->count, pump->call->deadline);
-	else
-		r = put_one_by_one(pump);
-	if (r < 0)
-		return (int)r;
-	pump->lines += (uint64_t)r;
-	bool all = r == pump->count;
+	while (r >= 0 && done < pump->count) {
+		r = put_some(pump, done);
+		done += r > 0 ? (uint32_t)r : 0;
+	}
+	pump->lines += done;
 	pump->count = 0;
-	return all ? 0 : -ETIMEDOUT;
+	return r < 0 ? (int)r : 0;
 }
 
 static int add_item(struct pump *pump, char *item, size_t length)
@@ -105,7 +100,9 @@ static int put_stdin(struct pump *pump)
 		n = read(STDIN_FILENO, pump->bytes + pump->used, pump->size - pump->used);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n < 0)
+			return -errno;
+		if (n == 0)
 			break;
 		pump->used += (size_t)n;
 		r = put_whole(pump);
@@ -146,9 +143,10 @@ int queue_put(struct queue_call *call)
 	tell_how_far(call, pump, r);
 	free(pump->bytes);
 	free(pump);
-	if (r == -EMSGSIZE)
-		return CMD_OBJECT;
-	return r < 0 ? queue_trouble(call, r) : CMD_OK;
+	if (r == 0)
+		return CMD_OK;
+	call->quiet = true; /* it has been said */
+	return queue_trouble(call, r);
 }
 
 /* ---- get, take ---- */
@@ -221,6 +219,18 @@ int queue_get(struct queue_call *call)
 		left -= (uint64_t)n;
 	}
 	return CMD_OK;
+}
+
+/* All that is there now. */
+int queue_drain(struct queue_call *call)
+{
+	int64_t n;
+
+	call->deadline = PRUSIK_NOW;
+	do
+		n = get_some(call, BATCH);
+	while (n >= 0);
+	return n == -ETIMEDOUT || n == -EPIPE ? CMD_OK : queue_trouble(call, n);
 }
 
 /* ---- done, fail ---- */

@@ -8,6 +8,9 @@
  * counter up and down under a lock, with conditions. The parent kills children and
  * replaces them, and keeps the books (chaos_book.c).
  *
+ * The queues are of the kind that was asked for. Items of a lane have one priority, so that
+ * among those of one producer the order is that of putting, but in a LIFO.
+ *
  * No time-out of the library is in force. But a kill, and any other traffic, also
  * wakes those whom a lost wake-up left asleep. So the parent stops killing again
  * and again and demands that every single thread moves on; stops the producers
@@ -141,6 +144,7 @@ struct chaos_totals {
 struct chaos_options {
 	uint64_t kills, items, seconds, seed;
 	uint32_t workers, producers, partners, capacity;
+	uint32_t kind; /* enum prusik_queue_kind */
 };
 
 struct chaos_sums {
@@ -177,6 +181,8 @@ void chaos_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t chaos_number(uint32_t lane, uint32_t count);
 /* Write an item of a random length; returns the length. */
 uint32_t chaos_write(void *item, uint32_t lane, uint64_t number);
+/* The priority of a lane's items. Others than 0 cannot be put in batches. */
+uint32_t chaos_priority(uint32_t lane);
 /* A blank: shorter than a number. */
 uint32_t chaos_write_blank(void *item);
 /* The put of count items from first on was told to have put only so many. */
@@ -195,7 +201,8 @@ void chaos_got(const struct chaos_view *view, const void *item, uint64_t length)
 /* Keep that lease of that item in mind; then, an attempt later, see that its loser could not be done with it. */
 void chaos_remember(struct chaos_ledger *ledger, uint64_t name, const struct prusik_lease *lease);
 void chaos_try_lost(uint64_t name, const struct prusik_lease *lease);
-/* The item of that name was reported as done. */
+/* The item of that name is about to be reported as done; has been. */
+void chaos_finish(uint64_t name);
 void chaos_done(uint64_t name);
 
 /* In the parent: take old items off the books; all: everything. */

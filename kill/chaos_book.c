@@ -5,10 +5,12 @@
  * Each item has a mark, a word that is changed by CAS:
  *
  *	bits 7..0 how often it was seen | 15..8 the highest attempt it was handed
- *	out with | PUT | WITHDRAWN | REMOVED
+ *	out with | PUT | WITHDRAWN | REMOVED | FINISHING
  *
  * A producer that is killed in a put leaves an item that is neither PUT nor
- * WITHDRAWN: it may turn up, whole, or not.
+ * WITHDRAWN: it may turn up, whole, or not. A worker that is killed as it says that it
+ * is done leaves an item that is FINISHING: it may be handed out again, or not. All other
+ * items of the first queue that were put, or seen, are REMOVED in the end.
  */
 #include "chaos.h"
 
@@ -19,6 +21,7 @@
 #define PUT (1u << 16)
 #define WITHDRAWN (1u << 17)
 #define REMOVED (1u << 18)
+#define FINISHING (1u << 19)
 
 #define SEEN(mark) ((mark)&255u)
 #define ATTEMPT(mark) ((mark) >> 8 & 255u)
@@ -83,6 +86,11 @@ uint32_t chaos_write(void *to, uint32_t lane, uint64_t number)
 	memset(item->rest, (int)(number + length), length - NAMED);
 	item->sum = sum_of(item, length);
 	return length;
+}
+
+uint32_t chaos_priority(uint32_t lane)
+{
+	return chaos_options.kind == PRUSIK_QUEUE_PRIORITY ? lane / CHAOS_QUEUES % 2 : 0;
 }
 
 uint32_t chaos_write_blank(void *to)
@@ -165,6 +173,8 @@ static void check_order(const struct chaos_view *view, const struct item *item, 
 	uint32_t lane = lane_of(item);
 	uint64_t number = number_of(item), *first = &chaos->lane[lane].first;
 
+	if (chaos_options.kind == PRUSIK_QUEUE_LIFO)
+		return;
 	if (number < view->first[lane]) {
 		CHAOS_CHECK(!surely_first, "lane %u: item %lu came after item %lu", lane, number,
 			    view->first[lane] - 1);
@@ -188,7 +198,7 @@ static void see(const struct item *item, uint32_t attempt, uint32_t bits)
 		CHAOS_CHECK(attempt == 0 || SEEN(old) < attempt,
 			    "lane %u: item %lu, attempt %u, was seen %u times before",
 			    lane_of(item), number_of(item), attempt, SEEN(old));
-		new = (old & ~UINT32_C(0xffff)) | bits | (SEEN(old) + 1);
+		new = (old & (PUT | WITHDRAWN | REMOVED)) | bits | (SEEN(old) + 1);
 		new |= (attempt > ATTEMPT(old) ? attempt : ATTEMPT(old)) << 8;
 	} while (!prk_cas32_acqrel(mark, &old, new));
 	if (attempt > 1)
@@ -255,6 +265,14 @@ void chaos_try_lost(uint64_t name, const struct prusik_lease *lease)
 	}
 }
 
+void chaos_finish(uint64_t name)
+{
+	const struct item item = { .name = name };
+
+	if (name != CHAOS_BLANK)
+		set(mark_in_time(&item), FINISHING);
+}
+
 void chaos_done(uint64_t name)
 {
 	const struct item item = { .name = name };
@@ -276,11 +294,9 @@ static void settle(uint32_t lane, uint64_t number)
 	if (queue_of(lane) == CHAOS_LEASED) {
 		t->entered += times > 0;
 		t->returns += times > 0 ? ATTEMPT(mark) - 1 : 0;
-	}
-	if ((mark & PUT) && times == 0) {
-		bool lost = queue_of(lane) == CHAOS_LEASED;
-		t->lost += lost;
-		t->gone += !lost;
+		t->lost += ((mark & PUT) || times > 0) && !(mark & (REMOVED | FINISHING));
+	} else if ((mark & PUT) && times == 0) {
+		t->gone++;
 	}
 	prk_store32_rel(mark_of(lane, number), 0);
 }

@@ -228,6 +228,17 @@ static enum next put_result(int64_t r, int64_t deadline)
 	return GO_ON;
 }
 
+/* One item: by the short way, or with its priority. */
+static int64_t put_one(enum chaos_queue queue, uint32_t lane, const struct iovec *item, int64_t deadline)
+{
+	struct prusik_queue *q = chaos_queue[queue];
+	struct prusik_queue_put_options options = { .priority = (int32_t)chaos_priority(lane) };
+
+	if (options.priority == 0)
+		return prusik_queue_put(q, item->iov_base, item->iov_len, deadline);
+	return prusik_queue_put_with(q, item->iov_base, item->iov_len, &options, deadline);
+}
+
 static enum next put_items(enum chaos_queue queue, uint32_t count, int64_t deadline)
 {
 	char bytes[CHAOS_BATCH][CHAOS_ITEM_MAX] __attribute__((aligned(8)));
@@ -236,13 +247,15 @@ static enum next put_items(enum chaos_queue queue, uint32_t count, int64_t deadl
 	int64_t r;
 
 	at(CHAOS_NUMBERING);
+	if (chaos_priority(lane) != 0)
+		count = 1;
 	uint64_t first = chaos_number(lane, count);
 
 	for (uint32_t i = 0; i < count; i++)
 		items[i] = (struct iovec){ bytes[i], chaos_write(bytes[i], lane, first + i) };
 	at(CHAOS_PUTTING);
-	if (count == 1 && once_in(2)) {
-		r = prusik_queue_put(chaos_queue[queue], bytes[0], items[0].iov_len, deadline);
+	if (count == 1 && (chaos_priority(lane) != 0 || once_in(2))) {
+		r = put_one(queue, lane, items, deadline);
 		chaos_put(lane, first, 1, r == 0);
 	} else {
 		r = prusik_queue_put_many(chaos_queue[queue], items, count, deadline);
@@ -311,6 +324,8 @@ static void finish(enum chaos_queue queue, struct hand *hand)
 		shuffle(hand);
 	for (; from < hand->count; from += n) {
 		n = 1 + chaos_random(hand->count - from);
+		for (uint32_t i = from; i < from + n; i++)
+			chaos_finish(hand->name[i]);
 		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n)
 				  : prusik_queue_done(q, &hand->lease[from]) + 1;
 		CHAOS_CHECK(r == n, "done of %u leases: %ld", n, r);

@@ -190,6 +190,39 @@ static void queue_with_a_joiner(void *object)
 	kill_asleep(wait_to_join, KILL_FINISHES);
 }
 
+/* ---- afterwards ---- */
+
+/* Others use up all the room that they see: at each item of theirs the queue is whole, what is lent is not theirs. */
+static bool fill_and_check(void *object)
+{
+	struct prusik_queue *q = queue_at(object);
+	struct prusik_queue_stats stats;
+
+	prk_sweep();
+	bool ok = prusik_queue_stats(q, &stats) == 0; /* and so both sides are recovered */
+	for (uint32_t i = 0; ok && queue_put_value(q, QUEUE_BESIDE_ADDS + 10 + i, PRUSIK_NOW) == 0; i++)
+		ok = kill_claim(prk_queue_valid(q), "what is lent is no room");
+	return ok && queue_check(object);
+}
+
+/* Others take what there is, one after the other, while the dead stay dead: the index names no item twice. */
+static bool take_all_and_check(void *object)
+{
+	struct prusik_queue *q = queue_at(object);
+	struct prusik_lease lease[QUEUE_CAPACITY];
+	uint32_t n = 0;
+	bool ok = true;
+
+	prk_sweep();
+	while (ok && n < QUEUE_CAPACITY && prusik_queue_take(q, &lease[n], PRUSIK_NOW) == 0) {
+		ok = kill_claim(prk_queue_valid(q), "the index holds each parked item once");
+		n++;
+	}
+	while (n-- > 0)
+		ok &= kill_claim(prusik_queue_release(q, &lease[n]) == 0, "a lease of ours is released");
+	return ok && queue_check(object);
+}
+
 /* ---- the cases ---- */
 
 #define CASE QUEUE_CASE
@@ -201,6 +234,13 @@ static void queue_with_a_joiner(void *object)
 #define LONG(kind_, name, operation, state, script, victim_, ...)                                 \
 	{ CASE(operation, name ", " state, script, .kind = kind_, __VA_ARGS__), ALONE,            \
 	  .victim = victim_, .is = KILL_LONG }
+
+/* With a check of its own. */
+#define THEN(check_, operation_, state_, victim_, ...)                                            \
+	{ .noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,         \
+	  .data = &(const struct queue_plan){ __VA_ARGS__ }, .begin = queue_begin,                \
+	  .prepare = queue_victim_takes, .setup = queue_setup, .recover = queue_recover,          \
+	  .victim = victim_, .check = check_ }
 
 /* In each order. */
 #define EACH(operation, state, script, victim_, ...)                                              \
@@ -269,6 +309,10 @@ static const struct kill_case queue_kinds_cases[] = {
 	EACH("get_many", "leased", "+6a2", get_many, .takes_out = 3),
 	EACH("get_many", "some become due", "l2+2", get_many, .takes_out = 3),
 	EACH_FILLED("take", take, .lent = 1),
+	THEN(take_all_and_check, "take", "lifo, one dead, all taken afterwards", take, .script = "+4x1", .lent = 1,
+	     .kind = PRUSIK_QUEUE_LIFO),
+	THEN(take_all_and_check, "take", "priority, one dead, all taken afterwards", take, .script = "+4x1", .lent = 1,
+	     .kind = PRUSIK_QUEUE_PRIORITY),
 	EACH("take", "empty", "", take, .lent = 1, .fails = true),
 	EACH("take_many", "empty", "", take_many, .lent = 1, .fails = true),
 	EACH("take_many", "one", "+1", take_many, .lent = 2),
@@ -314,6 +358,9 @@ static const struct kill_case queue_kinds_cases[] = {
 	EACH("reserve", "one", "+1", reserve, .lent = 0),
 	EACH("reserve", "leased, wrapped around", "+6-6+4a2", reserve, .lent = 0),
 	EACH("reserve", "full", "+6", reserve, .fails = true),
+	THEN(fill_and_check, "reserve", "fifo, filled afterwards", reserve, .script = "+2"),
+	THEN(fill_and_check, "reserve", "priority, filled afterwards", reserve, .script = "+2",
+	     .kind = PRUSIK_QUEUE_PRIORITY),
 	EACH("commit", "empty", "", reserve_and_commit, .adds = 1),
 	EACH("commit", "one", "+1", reserve_and_commit, .adds = 1),
 	EACH("commit", "wrapped around", "+6-6+4", reserve_and_commit, .adds = 1),

@@ -181,6 +181,36 @@ static uint32_t smaller(uint64_t a, uint32_t b)
 	return a < b ? (uint32_t)a : b;
 }
 
+/* How many of n cells from number on lie before the ring's seam. */
+static inline uint32_t before_seam(const struct prusik_ptrqueue *q, uint64_t number, uint32_t n)
+{
+	return smaller(q->mask + 1 - (number & q->mask), n);
+}
+
+static inline void copy_in(struct prusik_ptrqueue *q, uint64_t tail, void *const *pointers, uint32_t n)
+{
+	if (n <= 1) {
+		if (n)
+			q->cell[tail & q->mask] = *pointers;
+		return;
+	}
+	uint32_t first = before_seam(q, tail, n);
+	memcpy(&q->cell[tail & q->mask], pointers, first * sizeof *pointers);
+	memcpy(q->cell, pointers + first, (n - first) * sizeof *pointers);
+}
+
+static inline void copy_out(const struct prusik_ptrqueue *q, uint64_t head, void **ret_pointers, uint32_t n)
+{
+	if (n <= 1) {
+		if (n)
+			*ret_pointers = q->cell[head & q->mask];
+		return;
+	}
+	uint32_t first = before_seam(q, head, n);
+	memcpy(ret_pointers, &q->cell[head & q->mask], first * sizeof *ret_pointers);
+	memcpy(ret_pointers + first, q->cell, (n - first) * sizeof *ret_pointers);
+}
+
 /* How many of the pointers there was room for. */
 static inline int64_t fill_locked(struct prusik_ptrqueue *q, void *const *pointers, uint32_t count)
 {
@@ -189,8 +219,7 @@ static inline int64_t fill_locked(struct prusik_ptrqueue *q, void *const *pointe
 	if (q->capacity - (tail - q->head_seen) < count)
 		q->head_seen = head_now(q);
 	uint32_t n = smaller(q->capacity - (tail - q->head_seen), count);
-	for (uint32_t i = 0; i < n; i++)
-		q->cell[(tail + i) & q->mask] = pointers[i];
+	copy_in(q, tail, pointers, n);
 	if (n > 0)
 		prk_store64_rel(&q->tail, tail + n); /* P-P, rel [ptrqueue.tail] */
 	return n;
@@ -297,6 +326,16 @@ int prusik_ptrqueue_put(struct prusik_ptrqueue *queue, void *pointer, int64_t de
 	return r < 0 ? (int)r : 0;
 }
 
+/* No branch for each. */
+static bool any_null(void *const *pointers, uint32_t count)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < count; i++)
+		found |= !pointers[i];
+	return found;
+}
+
 int64_t prusik_ptrqueue_put_many(struct prusik_ptrqueue *queue, void *const *pointers, uint32_t count,
 				 int64_t deadline)
 {
@@ -304,9 +343,8 @@ int64_t prusik_ptrqueue_put_many(struct prusik_ptrqueue *queue, void *const *poi
 
 	if (!queue || !pointers || count == 0)
 		return -EINVAL;
-	for (uint32_t i = 0; i < count; i++)
-		if (!pointers[i])
-			return -EINVAL;
+	if (any_null(pointers, count))
+		return -EINVAL;
 	while (done < count) {
 		int64_t r = put_some(queue, pointers + done, count - done, deadline);
 		if (r < 0)
@@ -326,8 +364,7 @@ static inline int64_t drain_locked(struct prusik_ptrqueue *q, void **ret_pointer
 	if (q->tail_seen - head < count)
 		q->tail_seen = tail_now(q);
 	uint32_t n = smaller(q->tail_seen - head, count);
-	for (uint32_t i = 0; i < n; i++)
-		ret_pointers[i] = q->cell[(head + i) & q->mask];
+	copy_out(q, head, ret_pointers, n);
 	if (n > 0)
 		prk_store64_rel(&q->head, head + n); /* P-G, rel [ptrqueue.head] */
 	return n;

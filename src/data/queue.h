@@ -55,7 +55,8 @@
  *          somebody in the domain has died since he looked; emptied and putters, idle
  *          and joiners likewise
  *          Q4 ready items are in the order of their numbers, returned ones first
- *          Q5 index_stale is 0 => the heaps hold the ordered and the delayed nodes once
+ *          Q5 index_stale is 0 => the heaps hold the ordered and the delayed nodes once,
+ *          and dead is how many parked nodes are
  *          Q6 no lease ends, and no delay, before those asleep on filled look
  * MAY LIE  frees_seen, puts_seen: too low, never too high. position in a node: a
  *          hint, checked against the cell. owner of a node that is not leased.

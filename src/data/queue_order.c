@@ -365,7 +365,7 @@ void prk_queue_park_last(struct prusik_queue *q, uint32_t state, uint32_t failur
 	prk_undo_set32(&b->undo, &node->state, state);
 	prk_undo_set32(&b->undo, &node->failures, failures);
 	if (state == PRK_NODE_DEAD) {
-		prk_undo_set32(&b->undo, &b->dead, b->dead + 1);
+		b->dead++; /* not in the log: as index_stale is set, who recovers get_lock counts them anew */
 		prk_undo_set64(&b->undo, &b->buried, b->buried + 1);
 	}
 	prk_undo_set32(&b->undo, &b->parked, b->parked + 1);
@@ -384,7 +384,7 @@ void prk_queue_revive(struct prusik_queue *q, uint32_t position)
 	enter(q, PRK_NODE_ORDERED, number);
 	prk_undo_set32(&b->undo, &node->state, PRK_NODE_ORDERED);
 	prk_undo_set32(&b->undo, &node->failures, 0);
-	prk_undo_set32(&b->undo, &b->dead, b->dead - 1);
+	b->dead--; /* as in park_last */
 	prk_undo_commit(&b->undo);
 	end(q);
 }

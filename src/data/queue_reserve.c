@@ -56,7 +56,6 @@ static int try_reserve(struct prusik_queue *q, uint64_t length, struct prusik_re
 
 	if (r < 0)
 		return r;
-	q->body->frees_seen = prk_queue_cursors(q->body->cursors).frees;
 	if (prk_queue_closed(q)) {
 		r = -EPIPE;
 	} else if (prk_queue_room(q) == 0) {
