@@ -19,6 +19,7 @@
 
 static const struct bench_workload *const tables[] = {
 	bench_lock,
+	bench_lock_command,
 	bench_rlock,
 	bench_rwlock,
 	bench_event,
