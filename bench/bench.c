@@ -35,8 +35,10 @@ static const struct bench_workload *const tables[] = {
 	bench_queue_memory,
 	bench_dict,
 	bench_dict_scale,
+	bench_list,
 	bench_value,
 	bench_arena,
+	bench_named,
 };
 
 struct options {

@@ -81,6 +81,8 @@ void bench_process_begin(void);
 extern const struct bench_workload bench_arena[];
 extern const struct bench_workload bench_dict[];
 extern const struct bench_workload bench_dict_scale[];
+extern const struct bench_workload bench_list[];
+extern const struct bench_workload bench_named[];
 extern const struct bench_workload bench_value[];
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */
