@@ -60,9 +60,7 @@ struct prusik_array {
 	uint64_t length;
 	uint32_t kind;
 	uint32_t item_size;
-	struct prusik_arena *arena;
-	uint32_t own_arena; /* it is closed with the handle */
-	void *memory; /* of one in private memory */
+	struct prk_home home;
 };
 
 /* 0: that cannot be. */
