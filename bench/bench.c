@@ -19,6 +19,7 @@
 
 static const struct bench_workload *const tables[] = {
 	bench_lock,
+	bench_lock_command,
 	bench_rlock,
 	bench_rwlock,
 	bench_event,
@@ -34,8 +35,10 @@ static const struct bench_workload *const tables[] = {
 	bench_queue_memory,
 	bench_dict,
 	bench_dict_scale,
+	bench_list,
 	bench_value,
 	bench_arena,
+	bench_named,
 };
 
 struct options {

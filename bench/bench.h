@@ -39,13 +39,14 @@ struct bench_piece {
 /* One way to do a workload. */
 struct bench_subject {
 	const char *name;
-	int ours; /* 1: prusik's */
+	int ours; /* 1: prusik's; BENCH_FLOOR: nobody's rival */
 	int (*setup)(struct bench_piece *piece);
 	int (*run)(struct bench_piece *piece);
 	void (*teardown)(struct bench_piece *piece); /* after every setup that returned 0 */
 	const void *peer; /* whatever these three want to know */
 };
 
+#define BENCH_FLOOR 2
 #define BENCH_SUBJECTS_MAX 8
 
 /* The table of subjects ends with a NULL name. */
@@ -60,6 +61,7 @@ struct bench_workload {
 
 /* The tables, each ending with a NULL name. */
 extern const struct bench_workload bench_lock[];
+extern const struct bench_workload bench_lock_command[];
 extern const struct bench_workload bench_event[];
 extern const struct bench_workload bench_semaphore[];
 extern const struct bench_workload bench_rlock[];
@@ -79,6 +81,8 @@ void bench_process_begin(void);
 extern const struct bench_workload bench_arena[];
 extern const struct bench_workload bench_dict[];
 extern const struct bench_workload bench_dict_scale[];
+extern const struct bench_workload bench_list[];
+extern const struct bench_workload bench_named[];
 extern const struct bench_workload bench_value[];
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */

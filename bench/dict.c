@@ -81,7 +81,9 @@ int map_work(const struct map_peer *peer, struct map_end *end, uint32_t member, 
 		random ^= random << 17;
 		uint64_t number = random % end->shape->keys;
 		make_key(key, number);
-		if (end->shape->operation == MAP_GET) {
+		if (peer->once) {
+			result = peer->once(end, number);
+		} else if (end->shape->operation == MAP_GET) {
 			result = one_get(peer, end, key, number);
 		} else if (end->shape->operation == MAP_SET) {
 			memcpy(value, &number, sizeof number);
@@ -121,7 +123,7 @@ static void tell(struct bench_piece *piece, uint64_t count, int64_t ns)
 	piece->value = (double)ns / (double)count;
 }
 
-static int run(struct bench_piece *piece)
+int map_run(struct bench_piece *piece)
 {
 	const struct map_shape *shape = piece->workload->shape;
 	struct map_job job = {
@@ -142,7 +144,7 @@ static int run(struct bench_piece *piece)
 	return result;
 }
 
-static int setup(struct bench_piece *piece)
+int map_setup(struct bench_piece *piece)
 {
 	const struct map_peer *peer = piece->subject->peer;
 	const char *why = NULL;
@@ -158,7 +160,7 @@ static int setup(struct bench_piece *piece)
 	return peer->open ? peer->open(piece->workload->shape, &piece->state) : 0;
 }
 
-static void teardown(struct bench_piece *piece)
+void map_teardown(struct bench_piece *piece)
 {
 	const struct map_peer *peer = piece->subject->peer;
 
@@ -194,7 +196,7 @@ static void teardown_python(struct bench_piece *piece)
 /* ---- the tables ---- */
 
 #define SUBJECT(shown, is_ours, its_peer) \
-	{ .name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer }
+	{ .name = shown, .ours = is_ours, .setup = map_setup, .run = map_run, .teardown = map_teardown, .peer = its_peer }
 
 static const struct bench_subject subjects[] = {
 	SUBJECT("prusik", 1, &map_prusik),

@@ -8,6 +8,8 @@
 #ifndef BENCH_MAP_H
 #define BENCH_MAP_H
 
+#include "bench.h"
+
 #include <stdint.h>
 
 #define MAP_KEY 16
@@ -45,11 +47,18 @@ struct map_peer {
 	int (*add)(struct map_end *end, const char key[MAP_KEY]);
 	/* Finish what waits. */
 	int (*flush)(struct map_end *end);
+	/* Lists (list.c), in the place of get, set and add; number is less than keys. */
+	int (*once)(struct map_end *end, uint64_t number);
 };
 
 /* The loops, of dict.c. All 0 or -errno; work does count operations. */
 int map_fill(const struct map_peer *peer, struct map_end *end);
 int map_work(const struct map_peer *peer, struct map_end *end, uint32_t member, uint64_t count);
+
+/* Subjects whose peer is a struct map_peer. */
+int map_setup(struct bench_piece *piece);
+int map_run(struct bench_piece *piece);
+void map_teardown(struct bench_piece *piece);
 
 /* peer_map_*.c; those weak are NULL when the library they need was not there. */
 extern const struct map_peer map_prusik;
@@ -60,7 +69,13 @@ extern const struct map_peer map_memcached;
 extern const struct map_peer map_redis __attribute__((weak));
 extern const struct map_peer map_redis_pipelined __attribute__((weak));
 
-/* The same work on Manager().dict; as queue_python (queue.h). */
+extern const struct map_peer list_prusik;
+extern const struct map_peer list_gqueue __attribute__((weak));
+extern const struct map_peer list_gptrarray __attribute__((weak));
+extern const struct map_peer list_redis __attribute__((weak));
+
+/* The same work on Manager().dict, and .list; as queue_python (queue.h). */
 int map_python(const struct map_shape *shape, uint64_t count, int64_t *ret_ns);
+int list_python(const struct map_shape *shape, uint64_t count, int64_t *ret_ns);
 
 #endif

@@ -87,6 +87,99 @@ static int add(struct map_end *end, const char key[MAP_KEY])
 	return found ? 0 : -ENOENT;
 }
 
+/* ---- lists: what has fast ends, and what has fast positions ---- */
+
+static int join_queue(struct map_end *end)
+{
+	int r = join(end);
+
+	leave(end);
+	end->own = g_queue_new();
+	return r;
+}
+
+static void leave_queue(struct map_end *end)
+{
+	g_queue_free_full(end->own, g_free);
+}
+
+static int push(struct map_end *end, const char key[MAP_KEY], const char value[MAP_VALUE])
+{
+	(void)key;
+	pthread_mutex_lock(&mutex);
+	g_queue_push_tail(end->own, g_memdup2(value, MAP_VALUE));
+	pthread_mutex_unlock(&mutex);
+	return 0;
+}
+
+static int push_and_pop(struct map_end *end, uint64_t number)
+{
+	char value[MAP_VALUE];
+
+	memset(value, 'v', sizeof value);
+	memcpy(value, &number, sizeof number);
+	push(end, NULL, value);
+	pthread_mutex_lock(&mutex);
+	char *first = g_queue_pop_head(end->own);
+	pthread_mutex_unlock(&mutex);
+	memcpy(value, first, sizeof value);
+	g_free(first);
+	return 0;
+}
+
+static const char *unfit_queue(const struct map_shape *shape)
+{
+	return shape->operation == MAP_GET ? "its positions are slow" : unfit(shape);
+}
+
+const struct map_peer list_gqueue = {
+	.unfit = unfit_queue, .join = join_queue, .leave = leave_queue, .fill = push, .once = push_and_pop,
+};
+
+static int join_array(struct map_end *end)
+{
+	int r = join(end);
+
+	leave(end);
+	end->own = g_ptr_array_new_with_free_func(g_free);
+	return r;
+}
+
+static void leave_array(struct map_end *end)
+{
+	g_ptr_array_free(end->own, TRUE);
+}
+
+static int append(struct map_end *end, const char key[MAP_KEY], const char value[MAP_VALUE])
+{
+	(void)key;
+	pthread_mutex_lock(&mutex);
+	g_ptr_array_add(end->own, g_memdup2(value, MAP_VALUE));
+	pthread_mutex_unlock(&mutex);
+	return 0;
+}
+
+static int get_item(struct map_end *end, uint64_t number)
+{
+	char value[MAP_VALUE];
+	uint64_t word;
+
+	pthread_mutex_lock(&mutex);
+	memcpy(value, g_ptr_array_index((GPtrArray *)end->own, number), MAP_VALUE);
+	pthread_mutex_unlock(&mutex);
+	memcpy(&word, value, sizeof word);
+	return word == number ? 0 : -EBADMSG;
+}
+
+static const char *unfit_array(const struct map_shape *shape)
+{
+	return shape->operation == MAP_GET ? unfit(shape) : "its beginning is slow";
+}
+
+const struct map_peer list_gptrarray = {
+	.unfit = unfit_array, .join = join_array, .leave = leave_array, .fill = append, .once = get_item,
+};
+
 const struct map_peer map_glib = {
 	.unfit = unfit, .join = join, .leave = leave, .fill = fill, .get = get, .set = set, .add = add,
 };

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define REQUEST 256
+#define FILL_BATCH 256
 #define SERVER "/usr/bin/memcached"
 
 struct memcached_map {
@@ -26,6 +28,7 @@ struct memcached_map {
 
 struct memcached_end {
 	int fd;
+	uint64_t filled;
 	size_t have;
 	char bytes[1024];
 };
@@ -135,15 +138,21 @@ static int ask(struct memcached_end *own, const char *request, size_t length, co
 	return 0;
 }
 
-static int store(struct map_end *end, const char *key, const char *value, size_t length)
+static size_t write_set(char request[REQUEST], const char *key, const char *value, size_t length, const char *reply)
 {
-	struct memcached_end *own = end->own;
-	char request[256];
-	int n = snprintf(request, sizeof request, "set %.*s 0 0 %zu\r\n", MAP_KEY, key, length);
+	int n = snprintf(request, REQUEST, "set %.*s 0 0 %zu%s\r\n", MAP_KEY, key, length, reply);
 
 	memcpy(request + n, value, length);
 	memcpy(request + n + length, "\r\n", 2);
-	int r = ask(own, request, (size_t)n + length + 2, "\r\n");
+	return (size_t)n + length + 2;
+}
+
+static int store(struct map_end *end, const char *key, const char *value, size_t length)
+{
+	struct memcached_end *own = end->own;
+	char request[REQUEST];
+	int r = ask(own, request, write_set(request, key, value, length, ""), "\r\n");
+
 	return r == 0 && memcmp(own->bytes, "STORED", 6) != 0 ? -EPROTO : r;
 }
 
@@ -152,9 +161,18 @@ static int set(struct map_end *end, const char key[MAP_KEY], const char value[MA
 	return store(end, key, value, MAP_VALUE);
 }
 
+/* Only the last one of some is waited for, and of all: a round trip for each would take longer than the piece. */
 static int fill(struct map_end *end, const char key[MAP_KEY], const char value[MAP_VALUE])
 {
-	return end->shape->operation == MAP_ADD ? store(end, key, "1000", 4) : set(end, key, value);
+	struct memcached_end *own = end->own;
+	char request[REQUEST];
+	const char *first = end->shape->operation == MAP_ADD ? "1000" : value;
+	size_t length = end->shape->operation == MAP_ADD ? 4 : MAP_VALUE;
+
+	if (++own->filled % FILL_BATCH == 0 || own->filled == end->shape->keys)
+		return store(end, key, first, length);
+	length = write_set(request, key, first, length, " noreply");
+	return send(own->fd, request, length, MSG_NOSIGNAL) == (ssize_t)length ? 0 : -EPIPE;
 }
 
 static int get(struct map_end *end, const char key[MAP_KEY], char value[MAP_VALUE])

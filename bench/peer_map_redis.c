@@ -126,6 +126,12 @@ static int flush(struct map_end *end)
 	return result;
 }
 
+static int flush_one(struct map_end *end)
+{
+	end->waiting = 1;
+	return flush(end);
+}
+
 static int later(struct map_end *end)
 {
 	return ++end->waiting == MAP_BATCH ? flush(end) : 0;
@@ -175,6 +181,36 @@ static int add_now(struct map_end *end, const char key[MAP_KEY])
 
 	return r == 0 ? flush(end) : r;
 }
+
+/* ---- lists ---- */
+
+static int push(struct map_end *end, const char key[MAP_KEY], const char value[MAP_VALUE])
+{
+	(void)key;
+	redisAppendCommand(end->own, "RPUSH list %b", value, (size_t)MAP_VALUE);
+	return flush_one(end);
+}
+
+/* In one round trip: the peer at its best. */
+static int once(struct map_end *end, uint64_t number)
+{
+	char value[MAP_VALUE];
+
+	if (end->shape->operation == MAP_GET) {
+		end->asked[0] = number;
+		redisAppendCommand(end->own, "LINDEX list %llu", (unsigned long long)number);
+		return flush_one(end);
+	}
+	memset(value, 'v', sizeof value);
+	redisAppendCommand(end->own, "RPUSH list %b", value, sizeof value);
+	redisAppendCommand(end->own, "LPOP list");
+	end->waiting = 2;
+	return flush(end);
+}
+
+const struct map_peer list_redis = {
+	.unfit = unfit, .open = open_map, .close = close_map, .join = join, .fill = push, .once = once,
+};
 
 const struct map_peer map_redis = {
 	.unfit = unfit, .open = open_map, .close = close_map, .join = join, .fill = fill,

@@ -35,7 +35,7 @@ complete -c prusik -n '__prusik_is lock sem event barrier' -s w -l wait -x
 complete -c prusik -n '__prusik_is lock sem event barrier' -s n -l nowait
 complete -c prusik -n '__prusik_is lock sem event barrier' -s E -l no-code -x
 complete -c prusik -n '__prusik_is lock' -s s -l shared
-complete -c prusik -n '__prusik_is lock' -l json
+complete -c prusik -n '__prusik_is lock sem event barrier rm gc doctor' -s j -l json
 complete -c prusik -n '__prusik_is sem' -s m -l max -x
 complete -c prusik -n '__prusik_is sem barrier' -s c -l count -x
 complete -c prusik -n '__prusik_is ls' -s l -l long
@@ -68,7 +68,7 @@ complete -c prusik -n '__prusik_is list' -s j -l json
 complete -c prusik -n '__prusik_is list' -s 0 -l null
 complete -c prusik -n '__prusik_is list' -s s -l size -x
 complete -c prusik -n '__prusik_is list' -s E -l no-code -x
-complete -c prusik -n '__prusik_first list' -a 'append insert set get pop index remove slice len clear'
+complete -c prusik -n '__prusik_first list' -a 'append insert set get pop index count remove slice len clear'
 complete -c prusik -n '__prusik_is list' -a '(__prusik_names -t list)'
 complete -c prusik -n '__prusik_is value array' -s t -l type -x
 complete -c prusik -n '__prusik_is value array' -s s -l size -x

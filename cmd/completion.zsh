@@ -18,17 +18,18 @@ _prusik()
 		return
 	fi
 	case $command in
-	lock) options=(${=waiting} -s --shared --json) verbs=(owner) kind=lock ;;
-	sem) options=(${=waiting} -m --max -c --count) verbs=(new post wait value) ;;
-	event) options=(${=waiting}) verbs=(set clear wait is-set) kind=event ;;
-	barrier) options=(${=waiting} -c --count) kind=barrier ;;
+	lock) options=(${=waiting} -s --shared -j --json) verbs=(owner) kind=lock ;;
+	sem) options=(${=waiting} -m --max -c --count -j --json) verbs=(new post wait value) ;;
+	event) options=(${=waiting} -j --json) verbs=(set clear wait is-set) kind=event ;;
+	barrier) options=(${=waiting} -c --count -j --json) kind=barrier ;;
 	value) options=(-t --type -s --size -w --wait -n --nowait -j --json -q --quiet -E --no-code) verbs=(new get set add cas wait) kind=value ;;
 	array) options=(-t --type -l --length -s --size -j --json -q --quiet -E --no-code) verbs=(new get set add cas slice fill len) kind=array ;;
 	ls) options=(-l --long --json -t --type) ;;
-	rm) options=(-f --force) ;;
-	gc) options=(-q --quiet) ;;
+	rm) options=(-f --force -j --json) ;;
+	gc) options=(-q --quiet -j --json) ;;
+	doctor) options=(-j --json) ;;
 	dict) options=(-q --quiet -j --json -0 --null -x --new -d --default -w --wait -n --nowait -s --size -E --no-code) verbs=(get set del keys items len cas incr update watch clear) kind=dict ;;
-	list) options=(-q --quiet -j --json -0 --null -s --size -E --no-code) verbs=(append insert set get pop index remove slice len clear) kind=list ;;
+	list) options=(-q --quiet -j --json -0 --null -s --size -E --no-code) verbs=(append insert set get pop index count remove slice len clear) kind=list ;;
 	queue) options=(--kind --max --item-max --tries --ttl --delay --retry-delay --lease --loop --dead --discard --json -w --wait -n --nowait -E --no-code -p --priority -0 --null -q --quiet) verbs=(new put get take done fail peek len join dead requeue drain close rm) kind=queue ;;
 	esac
 	((CURRENT == 3)) || verbs=()

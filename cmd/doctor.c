@@ -26,21 +26,34 @@
 #define MIB (1024.0 * 1024.0)
 
 /* What is not well makes the exit code 1; what is merely slower or scarce does not. */
-static int problems;
+static int problems, json;
+
+static void tell(const char *state, const char *what, const char *detail)
+{
+	if (!json) {
+		printf("%-8s %s: %s\n", state, what, detail);
+		return;
+	}
+	printf("{\"state\":\"%s\",\"what\":", state);
+	cmd_json(what);
+	printf(",\"detail\":");
+	cmd_json(detail);
+	printf("}\n");
+}
 
 static void well(const char *what, const char *detail)
 {
-	printf("ok       %s: %s\n", what, detail);
+	tell("ok", what, detail);
 }
 
 static void note(const char *what, const char *detail)
 {
-	printf("note     %s: %s\n", what, detail);
+	tell("note", what, detail);
 }
 
 static void ill(const char *what, const char *detail)
 {
-	printf("problem  %s: %s\n", what, detail);
+	tell("problem", what, detail);
 	problems++;
 }
 
@@ -138,12 +151,15 @@ static void check_names(void)
 
 int prusik_cmd_doctor(int argc, char **argv)
 {
-	static const struct cmd_option none[] = { { 0, NULL, NULL } };
+	static const struct cmd_option options[] = { { 'j', "json", NULL }, { 0, NULL, NULL } };
 	struct cmd_line line;
+	int c;
 
 	(void)argc;
 	cmd_line_begin(&line, argv);
-	if (cmd_line_next(&line, none) < 0)
+	while ((c = cmd_line_next(&line, options)) > 0)
+		json = 1;
+	if (c < 0)
 		return CMD_USAGE;
 	if (line.words || line.command)
 		return cmd_usage(&line, "needs no words");

@@ -7,18 +7,19 @@
 
 static const struct cmd_option options[] = {
 	{ 'q', "quiet", NULL },
+	{ 'j', "json", NULL },
 	{ 0, NULL, NULL },
 };
 
 int prusik_cmd_gc(int argc, char **argv)
 {
 	struct cmd_line line;
-	int c, quiet = 0;
+	int c, quiet = 0, json = 0;
 
 	(void)argc;
 	cmd_line_begin(&line, argv);
 	while ((c = cmd_line_next(&line, options)) > 0)
-		quiet = 1;
+		*(c == 'q' ? &quiet : &json) = 1;
 	if (c < 0)
 		return CMD_USAGE;
 	if (line.words || line.command)
@@ -27,6 +28,6 @@ int prusik_cmd_gc(int argc, char **argv)
 	if (n < 0)
 		return cmd_object("the domain", (int)n);
 	if (!quiet)
-		printf("%lld\n", (long long)n);
+		printf(json ? "{\"removed\":%lld}\n" : "%lld\n", (long long)n);
 	return CMD_OK;
 }

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -43,12 +45,12 @@ static bool look_at(pid_t pid, struct process *p)
 	char path[64], line[1024];
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	FILE *file = fopen(path, "re");
-	if (!file)
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
 		return false;
-	size_t n = fread(line, 1, sizeof line - 1, file);
-	fclose(file);
-	line[n] = 0;
+	ssize_t n = read(file, line, sizeof line - 1);
+	close(file);
+	line[n < 0 ? 0 : n] = 0;
 	const char *after = strrchr(line, ')'); /* the name may have anything in it */
 	if (!after || sscanf(after + 1,
 			     " %c %*d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
@@ -234,74 +236,121 @@ static bool at_terminal(void)
 	return false;
 }
 
-/* In the child: wait at the gate; then be the command. Only exec can fail. */
-static void be_command(int gate, bool group, char **command)
-{
-	char go;
-
-	if (group)
-		setpgid(0, 0);
-	if (read(gate, &go, 1) != 1)
-		_exit(CANNOT); /* our prusik is dead */
-	execvp(command[0], command);
-	int error = errno;
-	fprintf(stderr, "prusik: %s: %s\n", command[0], strerror(error));
-	_exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
-}
-
-static int exit_code_of(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return CANNOT;
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 static int failed(const char *what)
 {
 	fprintf(stderr, "prusik: %s: %s\n", what, strerror(errno));
 	return CANNOT;
 }
 
-int cmd_holder_run(struct cmd_holder *holder, uint64_t token, char **command)
-{
+/*
+ * struct start - what the command's process needs to become the command
+ *
+ * It shares our memory, errno included, until it is the command: so nothing is copied.
+ * What could change errno in its hands is a call of ours that a signal has ended; but
+ * that signal is passed on, and ends the process before it is the command. A sanitizer
+ * would take the two for one: there they have copies.
+ */
+struct start {
 	struct sigaction old[FORWARDED];
-	bool group = !at_terminal();
-	char number[24];
+	sigset_t mask; /* as it was: all are blocked until the signals' ways are laid */
 	int gate[2];
+	bool group;
+	char **command;
+};
 
-	snprintf(number, sizeof number, "%llu", (unsigned long long)token);
-	if (setenv("PRUSIK_TOKEN", number, 1) < 0 || pipe2(gate, O_CLOEXEC) < 0)
-		return failed("gate");
-	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, the exit status would be lost */
-	keyboard_reaches_it = !group;
-	catch (old);
-	describe(holder, token, group, command); /* now: the child is not to wait for it */
-	pid_t pid = fork();
-	if (pid == 0) {
-		uncatch(old);
-		close(gate[1]);
-		be_command(gate[0], group, command);
-	}
-	if (pid < 0) {
-		int r = failed("fork");
-		close(gate[0]);
-		close(gate[1]);
-		return r;
-	}
-	if (group)
+#ifdef SANITIZED
+#define SHARED 0
+#else
+#define SHARED CLONE_VM
+#endif
+
+/* execvp copies the arguments, for a script without #!; that and paths. */
+static size_t stack_for(char **command)
+{
+	size_t count = 0;
+
+	while (command[count])
+		count++;
+	return ((size_t)128 << 10) + (count * sizeof *command + 4095) / 4096 * 4096;
+}
+
+/* In the child: wait at the gate; then be the command. Only exec can fail. */
+static int be_command(void *argument)
+{
+	const struct start *start = argument;
+	char go;
+
+	uncatch(start->old);
+	sigprocmask(SIG_SETMASK, &start->mask, NULL);
+	close(start->gate[1]);
+	if (start->group)
+		setpgid(0, 0);
+	if (read(start->gate[0], &go, 1) != 1)
+		_exit(CANNOT); /* our prusik is dead */
+	execvp(start->command[0], start->command);
+	int error = errno;
+	fprintf(stderr, "prusik: %s: %s\n", start->command[0], strerror(error));
+	_exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
+}
+
+static pid_t start_command(struct start *start)
+{
+	size_t size = stack_for(start->command);
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+
+	if (stack == MAP_FAILED)
+		return -1;
+	return clone(be_command, stack + size, SHARED | SIGCHLD, start);
+}
+
+/* Only a signal ends the wait before that: SIGCHLD is not ignored, and nobody else waits. */
+static int exit_code_of(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) != pid)
+		continue;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* The process is there, at the gate. */
+static int let_it_run(struct cmd_holder *holder, const struct start *start, pid_t pid)
+{
+	if (start->group)
 		setpgid(pid, pid);
 	write_down(holder, pid);
 	forward_to = pid;
-	int code = write(gate[1], "g", 1) == 1 ? 0 : CANNOT;
-	close(gate[0]);
-	close(gate[1]);
-	code = code ? code : exit_code_of(pid);
+	sigprocmask(SIG_SETMASK, &start->mask, NULL);
+	bool open = write(start->gate[1], "g", 1) == 1;
+	close(start->gate[1]); /* if that failed, it ends at the gate */
+	int code = exit_code_of(pid);
 	forward_to = 0;
 	set_pid(holder, 0);
-	return code;
+	return open ? code : CANNOT;
+}
+
+int cmd_holder_run(struct cmd_holder *holder, uint64_t token, char **command)
+{
+	struct start start = { .group = !at_terminal(), .command = command };
+	sigset_t all;
+	char number[24];
+
+	snprintf(number, sizeof number, "%llu", (unsigned long long)token);
+	if (setenv("PRUSIK_TOKEN", number, 1) < 0 || pipe2(start.gate, O_CLOEXEC) < 0)
+		return failed("gate");
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, the exit status would be lost */
+	keyboard_reaches_it = !start.group;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &start.mask);
+	catch (start.old);
+	describe(holder, token, start.group, command); /* now: the child is not to wait for it */
+	pid_t pid = start_command(&start);
+	if (pid > 0)
+		return let_it_run(holder, &start, pid);
+	int r = failed("fork");
+	sigprocmask(SIG_SETMASK, &start.mask, NULL);
+	return r;
 }
 
 /* ---- telling ---- */

@@ -29,6 +29,7 @@ static void help(void)
 	       "  get NAME POSITION         print the item; -1 is the last one\n"
 	       "  pop NAME [POSITION]       print the last item, or that one, and take it out\n"
 	       "  index NAME ITEM           print the position of the first one\n"
+	       "  count NAME ITEM           print how many there are\n"
 	       "  remove NAME ITEM          take the first one out\n"
 	       "  slice NAME [BEGIN [END]]  print the items from BEGIN up to, not including, END\n"
 	       "  len NAME\n"
@@ -120,6 +121,15 @@ static int find(struct list_call *c)
 	return done(c, r);
 }
 
+static int count(struct list_call *c)
+{
+	int64_t n = prusik_list_count(c->list, c->argv[0], strlen(c->argv[0]));
+
+	if (n >= 0)
+		printf("%lld\n", (long long)n);
+	return done(c, n);
+}
+
 static int remove_item(struct list_call *c)
 {
 	return done(c, prusik_list_remove(c->list, c->argv[0], strlen(c->argv[0])));
@@ -168,6 +178,7 @@ static const struct list_verb verbs[] = {
 	{ { "append", 0, 99, 1 }, append, 0 }, { { "insert", 2, 2, 1 }, insert, 1 },
 	{ { "set", 2, 2, 0 }, set, 1 },	       { { "get", 1, 1, 0 }, get, 1 },
 	{ { "pop", 0, 1, 0 }, pop, 1 },	       { { "index", 1, 1, 0 }, find, 0 },
+	{ { "count", 1, 1, 0 }, count, 0 },
 	{ { "remove", 1, 1, 0 }, remove_item, 0 }, { { "slice", 0, 2, 0 }, slice, 0 },
 	{ { "len", 0, 0, 0 }, length, 0 },     { { "clear", 0, 0, 0 }, clear, 0 },
 	{ { NULL, 0, 0, 0 }, NULL, 0 },

@@ -228,6 +228,7 @@ static const struct cmd_option options[] = {
 	CMD_WAIT_OPTIONS,
 	{ 'c', "count", "number" },
 	{ 'm', "max", "number" },
+	{ 'j', "json", NULL },
 	{ 0, NULL, NULL },
 };
 
@@ -246,6 +247,8 @@ int prusik_cmd_sem(int argc, char **argv)
 			r = cmd_line_number(&line, 1, PERMITS_MAX, &count);
 		else if (c == 'm')
 			r = cmd_line_number(&line, 1, PERMITS_MAX, &max);
+		else if (c == 'j') /* value: a number is one in JSON too */
+			r = 0;
 		else
 			r = cmd_wish_option(&wish, &line, c);
 		if (r < 0)

@@ -230,6 +230,13 @@ static int64_t find(struct prusik_list *l, const struct plan *p)
 	return prusik_list_index(l, &value, sizeof value, 0);
 }
 
+static int64_t count(struct prusik_list *l, const struct plan *p)
+{
+	const uint32_t value = p->at + 1;
+
+	return prusik_list_count(l, &value, sizeof value);
+}
+
 /* ---- beside them ---- */
 
 static bool pass_by(void *object)
@@ -341,6 +348,7 @@ static const struct kill_case list_cases[] = {
 	{ CASE("clear", "after a clear half done", .items = 40, .cleared = true, .act = clear) },
 	{ CASE("get", "many", .items = 60, .at = 20, .act = get, .expects = 4) },
 	{ CASE("index", "many", .items = 60, .at = 20, .act = find, .expects = 20) },
+	{ CASE("count", "many", .items = 60, .at = 20, .act = count, .expects = 1) },
 };
 
 const struct kill_table kill_list_table = KILL_TABLE(list_cases);

@@ -79,6 +79,8 @@ static void verbs(enum party_kind kind)
 	must_be(l, "_ a c d e x y");
 	ck_assert_int_eq(prusik_list_index(l, "d", 1, 0), 3);
 	ck_assert_int_eq(prusik_list_index(l, "d", 1, 4), -ENOENT);
+	ck_assert_int_eq(prusik_list_count(l, "d", 1), 1);
+	ck_assert_int_eq(prusik_list_count(l, "none", 4), 0);
 	ck_assert_int_eq(prusik_list_index(l, "d", 1, -4), 3);
 	ck_assert_int_eq(prusik_list_remove(l, "d", 1), 3);
 	ck_assert_int_eq(prusik_list_remove(l, "d", 1), -ENOENT);
@@ -104,6 +106,8 @@ TEST(misuse)
 	ck_assert_int_eq(prusik_list_extend(l, NULL, 1), -EINVAL);
 	ck_assert_int_eq(prusik_list_slice(l, 0, 1, NULL, 1), -EINVAL);
 	ck_assert_int_eq(prusik_list_index(l, NULL, 1, 0), -EINVAL);
+	ck_assert_int_eq(prusik_list_count(l, NULL, 1), -EINVAL);
+	ck_assert_int_eq(prusik_list_count(NULL, "d", 1), -EINVAL);
 	ck_assert_int_eq(prusik_list_remove(l, NULL, 1), -EINVAL);
 	ck_assert_int_eq(prusik_list_length(NULL), -EINVAL);
 	ck_assert_int_eq(prusik_list_get(NULL, 0, NULL, 0), -EINVAL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prusik lock NAME -- COMMAND, killed between any two instructions from when it has
- * opened the lock to its end: commands never overlap, and the next one gets it.
+ * prusik lock NAME -- COMMAND, killed between any two instructions, and in every system
+ * call, from when it has opened the lock to its end: commands never overlap, and the next one gets it.
  *
  * A command holds a flock while it runs, which the kernel drops when the last of its
  * processes ends; so who gets the prusik lock and finds the flock taken, overlaps.
@@ -32,7 +32,7 @@ void test_begin(void)
 
 /* Not every instruction: that many moments, spread over all, each time others. */
 #define MOMENTS 40
-#define COMMAND "exec 9>>$PRUSIK_DIR/in; flock -n 9 || : >$PRUSIK_DIR/overlap; sleep 0.003"
+#define COMMAND "exec 9>>$PRUSIK_DIR/in; flock -n 9 || : >$PRUSIK_DIR/overlap; sleep 0.02"
 
 static char path[4096];
 
@@ -84,8 +84,8 @@ static int opens_the_lock(pid_t pid)
 	return memcmp(words, "l.arena", 8) == 0;
 }
 
-/* Run up to there, then n instructions more. False: it ended by itself before. */
-static int run_to(pid_t pid, uint64_t n)
+/* Run up to there, then n steps more. False: it ended by itself before. */
+static int run_to(pid_t pid, enum __ptrace_request step, uint64_t n)
 {
 	int status;
 
@@ -96,16 +96,16 @@ static int run_to(pid_t pid, uint64_t n)
 		ck_assert(go_on(pid, PTRACE_SYSCALL, &status));
 	while (!opens_the_lock(pid));
 	for (; n > 0; n--)
-		if (!go_on(pid, PTRACE_SINGLESTEP, &status))
+		if (!go_on(pid, step, &status))
 			return 0;
 	return 1;
 }
 
 /* Kill one at that moment: the next one is alone. False: there is no such moment. */
-static int kill_at(uint64_t n)
+static int kill_at(enum __ptrace_request step, uint64_t n)
 {
 	pid_t victim = start(1, "-w");
-	int there = run_to(victim, n);
+	int there = run_to(victim, step, n);
 
 	if (there) {
 		ck_assert_int_eq(kill(victim, SIGKILL), 0);
@@ -114,8 +114,8 @@ static int kill_at(uint64_t n)
 	pid_t other = start(0, "-w"), third = start(0, "-w");
 	ck_assert_int_eq(end_of(other), 0);
 	ck_assert_int_eq(end_of(third), 0);
-	ck_assert_msg(access(in_domain("overlap"), F_OK) < 0, "overlap, killed after %llu instructions",
-		      (unsigned long long)n);
+	ck_assert_msg(access(in_domain("overlap"), F_OK) < 0, "overlap, killed after %llu %s",
+		      (unsigned long long)n, step == PTRACE_SINGLESTEP ? "instructions" : "halves of system calls");
 	return there;
 }
 
@@ -126,26 +126,43 @@ static uint64_t count_all(void)
 	uint64_t n = 0;
 	int status;
 
-	ck_assert(run_to(pid, 0));
+	ck_assert(run_to(pid, PTRACE_SINGLESTEP, 0));
 	while (go_on(pid, PTRACE_SINGLESTEP, &status))
 		n++;
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 	return n;
 }
 
-TEST_WITHIN(killed_at_any_instruction, 120)
+static void prepare(void)
 {
-	int killed = 0;
 	cpu_set_t one;
 
 	CPU_ZERO(&one); /* who steps and who is stepped take turns anyway */
 	CPU_SET((unsigned int)sched_getcpu(), &one);
 	ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
 	ck_assert_int_eq(end_of(start(0, "-w")), 0); /* the lock is there */
+}
+
+TEST_WITHIN(killed_at_any_instruction, 240)
+{
+	int killed = 0;
+
+	prepare();
 	uint64_t all = count_all(), stride = all / MOMENTS + 1;
 	for (uint64_t n = (uint64_t)getpid() % stride; n < all; n += stride)
-		killed += kill_at(n);
+		killed += kill_at(PTRACE_SINGLESTEP, n);
 	ck_assert_int_ge(killed, MOMENTS / 2);
+}
+
+/* Before and after each: what others can see changes there, and in a few stores besides. */
+TEST_WITHIN(killed_at_every_system_call, 240)
+{
+	uint64_t n = 0;
+
+	prepare();
+	while (kill_at(PTRACE_SYSCALL, n))
+		n++;
+	ck_assert_uint_ge(n, 40);
 }
 
 /* The command has forgotten a child: the lock is free all the same. */

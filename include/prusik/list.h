@@ -98,6 +98,9 @@ int64_t prusik_list_slice(struct prusik_list *list, int64_t begin, int64_t end, 
 /* prusik_list_index - the first position, from begin on, of an item that equals these bytes; or -ENOENT */
 int64_t prusik_list_index(struct prusik_list *list, const void *data, uint64_t length, int64_t begin);
 
+/* prusik_list_count - how many items equal these bytes, at one moment */
+int64_t prusik_list_count(struct prusik_list *list, const void *data, uint64_t length);
+
 /* ---- writing ---- */
 
 /* prusik_list_append - put an item behind the last one. 0; -ENOSPC, -EMSGSIZE (2^40 - 1 bytes at most). */

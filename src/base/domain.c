@@ -81,6 +81,11 @@ static int check_directory(int fd)
 	return st.st_uid == geteuid() && (st.st_mode & 077) == 0 ? 0 : -EPERM;
 }
 
+static int open_directory(const char *path)
+{
+	return prk_sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
 int prk_domain_directory(void)
 {
 	const char *given = getenv("PRUSIK_DIR");
@@ -90,13 +95,14 @@ int prk_domain_directory(void)
 		snprintf(standard, sizeof standard, "/dev/shm/prusik-%u", (unsigned int)geteuid());
 		given = standard;
 	}
-	int r = prk_sys_mkdir(given, 0700);
-	if (r < 0 && r != -EEXIST)
-		return r;
-	int fd = prk_sys_open(given, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int fd = open_directory(given);
+	if (fd == -ENOENT) {
+		int made = prk_sys_mkdir(given, 0700);
+		fd = made < 0 && made != -EEXIST ? made : open_directory(given);
+	}
 	if (fd < 0)
 		return fd;
-	r = check_directory(fd);
+	int r = check_directory(fd);
 	if (r == 0)
 		return fd;
 	prk_sys_close(fd);

@@ -39,14 +39,19 @@ void prk_array_load(struct prusik_array *a, struct prk_span span)
 	memcpy(a->next + span.first, a->body->words + span.first, span.count * sizeof a->next[0]);
 }
 
+void prk_array_store_word(struct prusik_array *a, uint64_t number, uint64_t word, int entered)
+{
+	prk_store64_rel(&a->body->words[number], word); /* A-W, rel [array.version] */
+	prk_barrier();
+	end_change(a->body, entered);
+}
+
 void prk_array_store(struct prusik_array *a, struct prk_span span, int entered)
 {
 	struct prk_array_body *b = a->body;
 
 	if (span.count == 1) {
-		prk_store64_rel(&b->words[span.first], a->next[span.first]); /* A-W, rel [array.version] */
-		prk_barrier();
-		end_change(b, entered);
+		prk_array_store_word(a, span.first, a->next[span.first], entered);
 		return;
 	}
 	prk_store64_rlx(&b->first, span.first);
@@ -62,8 +67,7 @@ void prk_array_store(struct prusik_array *a, struct prk_span span, int entered)
 
 /* ---- the lock ---- */
 
-/* Somebody has died with it. */
-static void recover(struct prusik_array *a)
+void prk_array_recover(struct prusik_array *a)
 {
 	struct prk_array_body *b = a->body;
 	struct prk_span span = { prk_load64_rlx(&b->first), prk_load64_rlx(&b->count) };
@@ -75,20 +79,6 @@ static void recover(struct prusik_array *a)
 	make_even(b);
 	prk_barrier();
 	prk_store64_rlx(&b->count, 0); /* A-E */
-}
-
-int prk_array_enter(struct prusik_array *a, int64_t deadline)
-{
-	int r = prk_section_enter(&a->body->section, deadline);
-
-	if (r == PRUSIK_RECOVERED)
-		recover(a);
-	return r;
-}
-
-void prk_array_leave(struct prusik_array *a, int entered)
-{
-	prk_section_leave(&a->body->section, entered);
 }
 
 int prusik_array_begin(struct prusik_array *array, int64_t deadline, void **ret_items)

@@ -60,9 +60,7 @@ struct prusik_array {
 	uint64_t length;
 	uint32_t kind;
 	uint32_t item_size;
-	struct prusik_arena *arena;
-	uint32_t own_arena; /* it is closed with the handle */
-	void *memory; /* of one in private memory */
+	struct prk_home home;
 };
 
 /* 0: that cannot be. */
@@ -93,9 +91,23 @@ static inline struct prusik_array prk_array_view(struct prk_array_body *body, ui
 
 /* ---- array.c ---- */
 
-/* Take the lock for a verb, and finish what a dead one has left; results as of prk_section_enter. */
-int prk_array_enter(struct prusik_array *a, int64_t deadline) PRUSIK_MUST_USE;
-void prk_array_leave(struct prusik_array *a, int entered);
+/* Somebody has died with the lock, which is held now: finish what he has left. */
+void prk_array_recover(struct prusik_array *a);
+
+/* Take the lock for a verb; results as of prk_section_enter. */
+static inline int prk_array_enter(struct prusik_array *a, int64_t deadline)
+{
+	int r = prk_section_enter(&a->body->section, deadline);
+
+	if (__builtin_expect(r == PRUSIK_RECOVERED, 0))
+		prk_array_recover(a);
+	return r;
+}
+
+static inline void prk_array_leave(struct prusik_array *a, int entered)
+{
+	prk_section_leave(&a->body->section, entered);
+}
 
 /* The words that some bytes of the items lie in. */
 struct prk_span {
@@ -110,5 +122,7 @@ static inline struct prk_span prk_array_span(uint64_t offset, uint64_t bytes)
 /* With the lock: copy the items there to next, or make what is in next by now so. entered: what enter returned. */
 void prk_array_load(struct prusik_array *a, struct prk_span span);
 void prk_array_store(struct prusik_array *a, struct prk_span span, int entered);
+/* The same for one word of them, which need not be in next. */
+void prk_array_store_word(struct prusik_array *a, uint64_t number, uint64_t word, int entered);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* array: making, opening, destroying */
-#include "base/sys.h"
 #include "data/array.h"
 
 #include <string.h>
@@ -65,27 +64,11 @@ static int settle(const struct prusik_array_options *options, struct plan *ret_p
 	return r;
 }
 
-/* ---- handles ---- */
-
-static int make_handle(const struct prusik_array *view, struct prusik_array **ret_array)
+/* Is it what was wished for? */
+static int look(const struct prk_home *home, void *found, uint64_t bytes, const void *wish, void *handle)
 {
-	struct prusik_array *a = prk_sys_calloc(sizeof *a);
-
-	if (a) {
-		*a = *view;
-		*ret_array = a;
-		return 0;
-	}
-	prk_sys_free(view->memory);
-	if (view->own_arena)
-		prusik_arena_close(view->arena);
-	return -ENOMEM;
-}
-
-/* A look at a body of so many bytes: is it what was expected? */
-static int view_of(struct prusik_arena *arena, struct prk_array_body *body, uint64_t bytes, const struct plan *plan,
-		   struct prusik_array *ret_view)
-{
+	const struct plan *plan = wish;
+	struct prk_array_body *body = found;
 	/* Once: what was looked at is what is used, whatever happens to the bytes. */
 	uint32_t kind = prk_load32_rlx(&body->kind), item_size = prk_load32_rlx(&body->item_size);
 	uint64_t length = prk_load64_rlx(&body->length);
@@ -93,8 +76,9 @@ static int view_of(struct prusik_arena *arena, struct prk_array_body *body, uint
 
 	if (words == 0 || bytes < bytes_of(words))
 		return -EPROTO;
-	*ret_view = prk_array_view(body, kind, item_size, length);
-	ret_view->arena = arena;
+	struct prusik_array *a = handle;
+	*a = prk_array_view(body, kind, item_size, length);
+	a->home = *home;
 	if (plan->kind && plan->kind != kind)
 		return -EPROTOTYPE;
 	bool same_size = plan->item_size == 0 || plan->item_size == item_size;
@@ -125,6 +109,7 @@ static int drop(struct prusik_arena *arena, void *body)
 }
 
 static const struct prk_sort sort = {
+	.noun = "array",
 	.magic = PRK_ARRAY_MAGIC,
 	.version = PRK_ARRAY_VERSION,
 	.signature = (uint32_t)(sizeof(struct prk_array_body) << 16 ^ sizeof(struct prk_section) << 4 ^
@@ -133,6 +118,8 @@ static const struct prk_sort sort = {
 	.fixed = true,
 	.set_up = set_up,
 	.drop = drop,
+	.handle_bytes = sizeof(struct prusik_array),
+	.look = look,
 };
 
 static uint64_t bytes_for(const struct plan *plan)
@@ -145,137 +132,63 @@ int prusik_array_destroy(struct prusik_arena *arena, uint64_t *link)
 	return prk_made_destroy(&sort, arena, link);
 }
 
-static int make_private(const struct plan *plan, struct prusik_array **ret_array)
-{
-	void *memory = prk_sys_calloc(bytes_for(plan) + LINE);
-
-	if (!memory)
-		return -ENOMEM;
-	struct prk_array_body *body = (struct prk_array_body *)(((uintptr_t)memory + LINE - 1) & ~(uintptr_t)(LINE - 1));
-	set_up(NULL, body, plan);
-	struct prusik_array view = prk_array_view(body, plan->kind, plan->item_size, plan->length);
-	view.memory = memory;
-	return make_handle(&view, ret_array);
-}
-
-/* r: what the making of body came to. */
-static int made(int r, struct prusik_arena *arena, void *body, const struct plan *plan, struct prusik_array **ret_array)
-{
-	if (r < 0)
-		return r;
-	struct prusik_array view = prk_array_view(body, plan->kind, plan->item_size, plan->length);
-	view.arena = arena;
-	return make_handle(&view, ret_array);
-}
-
 int prusik_array_create(struct prusik_arena *arena, const char *name, const struct prusik_array_options *options,
 			struct prusik_array **ret_array)
 {
 	struct plan plan;
-	void *body = NULL;
-	int r = ret_array && !arena == !name ? settle(options, &plan) : -EINVAL;
+	int r = settle(options, &plan);
 
-	if (r == 0)
-		r = prk_joined();
-	if (r < 0)
-		return r;
-	if (!arena)
-		return make_private(&plan, ret_array);
-	r = prk_made_create_named(&sort, arena, name, bytes_for(&plan), &plan, &body);
-	return made(r, arena, body, &plan, ret_array);
+	return r < 0 ? r : prk_handle_create(&sort, arena, name, 0, bytes_for(&plan), &plan, ret_array);
 }
 
 int prusik_array_create_at(struct prusik_arena *arena, uint64_t *link, const struct prusik_array_options *options,
 			   struct prusik_array **ret_array)
 {
 	struct plan plan;
-	void *body = NULL;
-	int r = ret_array ? settle(options, &plan) : -EINVAL;
+	int r = settle(options, &plan);
 
-	if (r == 0)
-		r = prk_made_create(&sort, arena, link, bytes_for(&plan), &plan, &body);
-	return made(r, arena, body, &plan, ret_array);
+	return r < 0 ? r : prk_handle_create_at(&sort, arena, link, bytes_for(&plan), &plan, ret_array);
 }
 
 /* ---- opening ---- */
-
-/* r: what the finding of body came to. */
-static int found(int r, struct prusik_arena *arena, void *body, uint64_t bytes, const struct plan *plan,
-		 struct prusik_array **ret_array)
-{
-	struct prusik_array view;
-
-	if (r == 0)
-		r = view_of(arena, body, bytes, plan, &view);
-	return r < 0 ? r : make_handle(&view, ret_array);
-}
 
 int prusik_array_open(struct prusik_arena *arena, const char *name, const struct prusik_array_options *options,
 		      struct prusik_array **ret_array)
 {
 	struct plan plan;
-	void *body = NULL;
-	uint64_t bytes = 0;
-	int r = ret_array && arena ? expect(options, &plan) : -EINVAL;
+	int r = expect(options, &plan);
 
-	if (r == 0)
-		r = prk_made_open(&sort, arena, name, &body, &bytes);
-	return found(r, arena, body, bytes, &plan, ret_array);
+	return r < 0 ? r : prk_handle_open(&sort, arena, name, &plan, ret_array);
 }
 
 int prusik_array_at(struct prusik_arena *arena, uint64_t reference, const struct prusik_array_options *options,
 		    struct prusik_array **ret_array)
 {
 	struct plan plan;
-	void *body = NULL;
-	uint64_t bytes = 0;
-	int r = ret_array ? expect(options, &plan) : -EINVAL;
+	int r = expect(options, &plan);
 
-	if (r == 0)
-		r = prk_made_at(&sort, arena, reference, &body, &bytes);
-	return found(r, arena, body, bytes, &plan, ret_array);
+	return r < 0 ? r : prk_handle_at(&sort, arena, reference, &plan, ret_array);
 }
 
 int prusik_array_open_named(const char *name, const struct prusik_array_options *options,
 			    struct prusik_array **ret_array)
 {
 	struct plan plan;
-	struct prusik_arena *arena;
-	struct prusik_array view;
-	void *body;
-	uint64_t bytes;
 	bool existing = options && (options->flags & PRUSIK_EXISTING);
-	int r = ret_array ? (existing ? expect : settle)(options, &plan) : -EINVAL;
+	int r = (existing ? expect : settle)(options, &plan);
 
-	if (r < 0)
-		return r;
-	uint64_t room = existing ? 0 : bytes_for(&plan);
-	r = prk_made_join(&sort, name, "array", plan.flags, PRK_ARENA_FIRST + room + 4 * LINE, room, &plan, &arena,
-			  &body, &bytes);
-	if (r < 0)
-		return r;
-	r = view_of(arena, body, bytes, &plan, &view);
-	if (r < 0) {
-		prusik_arena_close(arena);
-		return r;
-	}
-	view.own_arena = 1;
-	return make_handle(&view, ret_array);
+	return r < 0 ? r : prk_handle_open_named(&sort, name, plan.flags, 0, existing ? 0 : bytes_for(&plan), &plan, ret_array);
 }
 
 void prusik_array_free(struct prusik_array *array)
 {
-	if (!array)
-		return;
-	if (array->own_arena)
-		prusik_arena_close(array->arena);
-	prk_sys_free(array->memory);
-	prk_sys_free(array);
+	if (array)
+		prk_handle_free(array, &array->home);
 }
 
 uint64_t prusik_array_reference(const struct prusik_array *array)
 {
-	return array && array->arena ? prk_made_reference(array->arena, array->body) : 0;
+	return array && array->home.arena ? prk_made_reference(array->home.arena, array->body) : 0;
 }
 
 int64_t prusik_array_length(const struct prusik_array *array)

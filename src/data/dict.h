@@ -21,6 +21,7 @@
 #define PRK_DATA_DICT_H
 
 #include "data/heap.h"
+#include "data/made.h"
 
 #include <prusik/dict.h>
 
@@ -154,7 +155,7 @@ struct prusik_dict {
 	struct prk_heap_view view;
 	struct prk_dict_body *body;
 	uint64_t key0, key1;
-	uint32_t own_arena; /* it is closed with the handle */
+	struct prk_home home;
 };
 
 struct prk_key {

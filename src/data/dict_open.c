@@ -3,13 +3,9 @@
 #include "base/life.h"
 #include "base/sys.h"
 #include "data/dict.h"
-#include "data/made.h"
 #include "sync/lock.h"
 
 #include <errno.h>
-
-#define ROOM_DEFAULT (UINT64_C(64) << 30)
-#define NAMED_ROOM (UINT64_C(64) << 10)
 
 _Static_assert(offsetof(struct prk_dict_body, serial) == offsetof(struct prk_made, serial), "it begins as all made");
 _Static_assert(offsetof(struct prk_dict_body, shape) == 64 && offsetof(struct prk_dict_body, heap) == 128,
@@ -40,19 +36,15 @@ static struct prusik_dict view_of(struct prusik_arena *arena, struct prk_dict_bo
 	};
 }
 
-static int make_handle(struct prusik_arena *arena, struct prk_dict_body *body, bool own_arena,
-		       struct prusik_dict **ret_dict)
+static int look(const struct prk_home *home, void *body, uint64_t bytes, const void *wish, void *handle)
 {
-	struct prusik_dict *d = prk_sys_calloc(sizeof *d);
+	struct prusik_dict *d = handle;
 
-	if (d) {
-		*d = view_of(arena, body);
-		d->own_arena = own_arena;
-		*ret_dict = d;
-	} else if (own_arena) {
-		prusik_arena_close(arena);
-	}
-	return d ? 0 : -ENOMEM;
+	(void)bytes;
+	(void)wish;
+	*d = view_of(home->arena, body);
+	d->home = *home;
+	return 0;
 }
 
 /* ---- making and destroying ---- */
@@ -99,11 +91,14 @@ static int drop(struct prusik_arena *arena, void *body)
 static const struct prk_sort *sort(void)
 {
 	static struct prk_sort dict = {
+		.noun = "dict",
 		.magic = PRK_DICT_MAGIC,
 		.version = PRK_DICT_VERSION,
 		.bytes = sizeof(struct prk_dict_body),
 		.set_up = set_up,
 		.drop = drop,
+		.handle_bytes = sizeof(struct prusik_dict),
+		.look = look,
 	};
 
 	dict.signature = signature();
@@ -115,80 +110,41 @@ int prusik_dict_destroy(struct prusik_arena *arena, uint64_t *link)
 	return prk_made_destroy(sort(), arena, link);
 }
 
-static int make_private(uint64_t room, struct prusik_dict **ret_dict)
-{
-	struct prusik_arena *arena;
-	void *body;
-	int r = prk_joined();
-
-	if (r == 0)
-		r = prk_arena_private(room ? room : ROOM_DEFAULT, &arena);
-	if (r < 0)
-		return r;
-	r = prk_made_create_named(sort(), arena, "dict", sort()->bytes, NULL, &body);
-	if (r == 0)
-		return make_handle(arena, body, true, ret_dict);
-	prusik_arena_close(arena);
-	return r;
-}
-
 int prusik_dict_create(struct prusik_arena *arena, const char *name, const struct prusik_dict_options *options,
 		       struct prusik_dict **ret_dict)
 {
-	void *body;
+	uint64_t room = options ? options->room : 0;
 
-	if (!ret_dict || !arena != !name)
-		return -EINVAL;
-	if (!arena)
-		return make_private(options ? options->room : 0, ret_dict);
-	int r = prk_made_create_named(sort(), arena, name, sort()->bytes, NULL, &body);
-	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
+	return prk_handle_create(sort(), arena, name, room, sort()->bytes, NULL, ret_dict);
 }
 
 int prusik_dict_create_at(struct prusik_arena *arena, uint64_t *link, const struct prusik_dict_options *options,
 			  struct prusik_dict **ret_dict)
 {
-	void *body;
-
 	(void)options;
-	if (!ret_dict)
-		return -EINVAL;
-	int r = prk_made_create(sort(), arena, link, sort()->bytes, NULL, &body);
-	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
+	return prk_handle_create_at(sort(), arena, link, sort()->bytes, NULL, ret_dict);
 }
 
 /* ---- opening ---- */
 
 int prusik_dict_at(struct prusik_arena *arena, uint64_t reference, struct prusik_dict **ret_dict)
 {
-	void *body;
-	int r = ret_dict ? prk_made_at(sort(), arena, reference, &body, NULL) : -EINVAL;
-
-	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
+	return prk_handle_at(sort(), arena, reference, NULL, ret_dict);
 }
 
 int prusik_dict_open(struct prusik_arena *arena, const char *name, struct prusik_dict **ret_dict)
 {
-	void *body;
-	int r = ret_dict ? prk_made_open(sort(), arena, name, &body, NULL) : -EINVAL;
-
-	return r < 0 ? r : make_handle(arena, body, false, ret_dict);
+	return prk_handle_open(sort(), arena, name, NULL, ret_dict);
 }
 
 int prusik_dict_open_named(const char *name, const struct prusik_dict_options *options,
 			   struct prusik_dict **ret_dict)
 {
 	struct prusik_dict_options o = { 0 };
-	struct prusik_arena *arena;
-	void *body;
 
 	if (options)
 		o = *options;
-	if (!ret_dict)
-		return -EINVAL;
-	int r = prk_made_join(sort(), name, "dict", o.flags, o.room ? o.room : NAMED_ROOM, sort()->bytes, NULL,
-			      &arena, &body, NULL);
-	return r < 0 ? r : make_handle(arena, body, true, ret_dict);
+	return prk_handle_open_named(sort(), name, o.flags, o.room, sort()->bytes, NULL, ret_dict);
 }
 
 uint64_t prusik_dict_reference(const struct prusik_dict *dict)
@@ -198,11 +154,8 @@ uint64_t prusik_dict_reference(const struct prusik_dict *dict)
 
 void prusik_dict_free(struct prusik_dict *dict)
 {
-	if (!dict)
-		return;
-	if (dict->own_arena)
-		prusik_arena_close(dict->view.arena);
-	prk_sys_free(dict);
+	if (dict)
+		prk_handle_free(dict, &dict->home);
 }
 
 /* ---- counting and checking ---- */

@@ -110,7 +110,7 @@ struct prk_list_body {
 struct prusik_list {
 	struct prk_heap_view view;
 	struct prk_list_body *body;
-	uint32_t own_arena;
+	struct prk_home home;
 };
 
 static inline struct prk_list_half *prk_list_half(const struct prusik_list *l)

@@ -283,3 +283,22 @@ int64_t prusik_list_index(struct prusik_list *list, const void *data, uint64_t l
 		return -EINVAL;
 	return look_until_sure(list, look_for_value, &s);
 }
+
+static int64_t count_value(const struct prusik_list *l, const struct prk_list_half *half, void *context)
+{
+	const struct search *s = context;
+	int64_t n = 0, at = -1;
+
+	while ((at = prk_list_search(l, half, s->data, s->length, (uint64_t)at + 1)) >= 0)
+		n++;
+	return at == -ENOENT ? n : at;
+}
+
+int64_t prusik_list_count(struct prusik_list *list, const void *data, uint64_t length)
+{
+	struct search s = { data, length, 0 };
+
+	if (!list || (!data && length))
+		return -EINVAL;
+	return look_until_sure(list, count_value, &s);
+}

@@ -6,9 +6,6 @@
 
 #include <errno.h>
 
-#define ROOM_DEFAULT (UINT64_C(64) << 30)
-#define NAMED_ROOM (UINT64_C(64) << 10)
-
 _Static_assert(offsetof(struct prk_list_body, version) == 64, "what readers need has a line of its own");
 _Static_assert(PRK_LEAF_BYTES == 136 && PRK_NODE_BYTES == 256 && sizeof(struct prk_list_item) == 16, "shared layout");
 
@@ -17,19 +14,15 @@ static struct prusik_list view_of(struct prusik_arena *arena, struct prk_list_bo
 	return (struct prusik_list){ .view = { &body->heap, arena }, .body = body };
 }
 
-static int make_handle(struct prusik_arena *arena, struct prk_list_body *body, bool own_arena,
-		       struct prusik_list **ret_list)
+static int look(const struct prk_home *home, void *body, uint64_t bytes, const void *wish, void *handle)
 {
-	struct prusik_list *l = prk_sys_calloc(sizeof *l);
+	struct prusik_list *l = handle;
 
-	if (l) {
-		*l = view_of(arena, body);
-		l->own_arena = own_arena;
-		*ret_list = l;
-	} else if (own_arena) {
-		prusik_arena_close(arena);
-	}
-	return l ? 0 : -ENOMEM;
+	(void)bytes;
+	(void)wish;
+	*l = view_of(home->arena, body);
+	l->home = *home;
+	return 0;
 }
 
 /* All zero is an empty list. */
@@ -58,12 +51,15 @@ static int drop(struct prusik_arena *arena, void *body)
 }
 
 static const struct prk_sort sort = {
+	.noun = "list",
 	.magic = PRK_LIST_MAGIC,
 	.version = PRK_LIST_VERSION,
 	.signature = (uint32_t)(sizeof(struct prk_list_body) << 16 ^ sizeof(struct prk_heap) << 4 ^ PRK_HEAP_CLASSES),
 	.bytes = sizeof(struct prk_list_body),
 	.set_up = set_up,
 	.drop = drop,
+	.handle_bytes = sizeof(struct prusik_list),
+	.look = look,
 };
 
 int prusik_list_destroy(struct prusik_arena *arena, uint64_t *link)
@@ -71,78 +67,41 @@ int prusik_list_destroy(struct prusik_arena *arena, uint64_t *link)
 	return prk_made_destroy(&sort, arena, link);
 }
 
-static int make_private(uint64_t room, struct prusik_list **ret_list)
-{
-	struct prusik_arena *arena;
-	void *body;
-	int r = prk_joined();
-
-	if (r == 0)
-		r = prk_arena_private(room ? room : ROOM_DEFAULT, &arena);
-	if (r < 0)
-		return r;
-	r = prk_made_create_named(&sort, arena, "list", sort.bytes, NULL, &body);
-	if (r == 0)
-		return make_handle(arena, body, true, ret_list);
-	prusik_arena_close(arena);
-	return r;
-}
-
 int prusik_list_create(struct prusik_arena *arena, const char *name, const struct prusik_list_options *options,
 		       struct prusik_list **ret_list)
 {
-	void *body;
+	uint64_t room = options ? options->room : 0;
 
-	if (!ret_list || !arena != !name)
-		return -EINVAL;
-	if (!arena)
-		return make_private(options ? options->room : 0, ret_list);
-	int r = prk_made_create_named(&sort, arena, name, sort.bytes, NULL, &body);
-	return r < 0 ? r : make_handle(arena, body, false, ret_list);
+	return prk_handle_create(&sort, arena, name, room, sort.bytes, NULL, ret_list);
 }
 
 int prusik_list_create_at(struct prusik_arena *arena, uint64_t *link, const struct prusik_list_options *options,
 			  struct prusik_list **ret_list)
 {
-	void *body;
-
 	(void)options;
-	if (!ret_list)
-		return -EINVAL;
-	int r = prk_made_create(&sort, arena, link, sort.bytes, NULL, &body);
-	return r < 0 ? r : make_handle(arena, body, false, ret_list);
+	return prk_handle_create_at(&sort, arena, link, sort.bytes, NULL, ret_list);
 }
+
+/* ---- opening ---- */
 
 int prusik_list_at(struct prusik_arena *arena, uint64_t reference, struct prusik_list **ret_list)
 {
-	void *body;
-	int r = ret_list ? prk_made_at(&sort, arena, reference, &body, NULL) : -EINVAL;
-
-	return r < 0 ? r : make_handle(arena, body, false, ret_list);
+	return prk_handle_at(&sort, arena, reference, NULL, ret_list);
 }
 
 int prusik_list_open(struct prusik_arena *arena, const char *name, struct prusik_list **ret_list)
 {
-	void *body;
-	int r = ret_list ? prk_made_open(&sort, arena, name, &body, NULL) : -EINVAL;
-
-	return r < 0 ? r : make_handle(arena, body, false, ret_list);
+	return prk_handle_open(&sort, arena, name, NULL, ret_list);
 }
 
 int prusik_list_open_named(const char *name, const struct prusik_list_options *options,
 			   struct prusik_list **ret_list)
 {
 	struct prusik_list_options o = { 0 };
-	struct prusik_arena *arena;
-	void *body;
 
 	if (options)
 		o = *options;
-	if (!ret_list)
-		return -EINVAL;
-	int r = prk_made_join(&sort, name, "list", o.flags, o.room ? o.room : NAMED_ROOM, sort.bytes, NULL, &arena,
-			      &body, NULL);
-	return r < 0 ? r : make_handle(arena, body, true, ret_list);
+	return prk_handle_open_named(&sort, name, o.flags, o.room, sort.bytes, NULL, ret_list);
 }
 
 uint64_t prusik_list_reference(const struct prusik_list *list)
@@ -152,11 +111,8 @@ uint64_t prusik_list_reference(const struct prusik_list *list)
 
 void prusik_list_free(struct prusik_list *list)
 {
-	if (!list)
-		return;
-	if (list->own_arena)
-		prusik_arena_close(list->view.arena);
-	prk_sys_free(list);
+	if (list)
+		prk_handle_free(list, &list->home);
 }
 
 /* ---- checking ---- */

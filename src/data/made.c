@@ -3,10 +3,12 @@
 #include "data/made.h"
 
 #include "base/life.h"
+#include "base/sys.h"
 #include "data/heap.h"
 #include "shm/named.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* The body of a block; NULL: too short to be one. */
 static struct prk_made *body_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t offset,
@@ -159,12 +161,120 @@ int prk_made_destroy(const struct prk_sort *sort, struct prusik_arena *arena, ui
 	return r;
 }
 
+/* ---- handles ---- */
+
+#define LINE 64u
+
+static void leave(const struct prk_home *home)
+{
+	if (home->own_arena)
+		prusik_arena_close(home->arena);
+	prk_sys_free(home->memory);
+}
+
+void prk_handle_free(void *handle, const struct prk_home *home)
+{
+	leave(home);
+	prk_sys_free(handle);
+}
+
+/* r: what the making or finding of body came to. Where there is no handle in the end, home is left. */
+static int handle(int r, const struct prk_sort *sort, const struct prk_home *home, void *body, uint64_t bytes,
+		  const void *wish, void *ret_handle)
+{
+	void *made = r == 0 ? prk_sys_calloc(sort->handle_bytes) : NULL;
+
+	if (r == 0)
+		r = made ? sort->look(home, body, bytes, wish, made) : -ENOMEM;
+	if (r == 0) {
+		memcpy(ret_handle, &made, sizeof made);
+		return 0;
+	}
+	leave(home);
+	prk_sys_free(made);
+	return r;
+}
+
+static int create_in_memory(const struct prk_sort *sort, uint64_t bytes, const void *wish, void *ret_handle)
+{
+	struct prk_home home = { .memory = prk_sys_calloc(bytes + LINE) };
+
+	if (!home.memory)
+		return -ENOMEM;
+	void *body = (void *)(((uintptr_t)home.memory + LINE - 1) & ~(uintptr_t)(LINE - 1));
+	int r = sort->set_up(NULL, body, wish);
+	return handle(r, sort, &home, body, bytes, wish, ret_handle);
+}
+
+static int create_private(const struct prk_sort *sort, uint64_t room, uint64_t bytes, const void *wish,
+			  void *ret_handle)
+{
+	struct prk_home home = { .own_arena = 1 };
+	void *body = NULL;
+	int r = prk_joined();
+
+	if (r == 0 && sort->fixed)
+		return create_in_memory(sort, bytes, wish, ret_handle);
+	if (r == 0)
+		r = prk_arena_private(room ? room : PRK_ROOM_PRIVATE, &home.arena);
+	if (r < 0)
+		return r;
+	r = prk_made_create_named(sort, home.arena, sort->noun, bytes, wish, &body);
+	return handle(r, sort, &home, body, bytes, wish, ret_handle);
+}
+
+int prk_handle_create(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, uint64_t room,
+		      uint64_t bytes, const void *wish, void *ret_handle)
+{
+	const struct prk_home home = { .arena = arena };
+	void *body = NULL;
+
+	if (!ret_handle || !arena != !name)
+		return -EINVAL;
+	if (!arena)
+		return create_private(sort, room, bytes, wish, ret_handle);
+	int r = prk_made_create_named(sort, arena, name, bytes, wish, &body);
+	return handle(r, sort, &home, body, bytes, wish, ret_handle);
+}
+
+int prk_handle_create_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t *link, uint64_t bytes,
+			 const void *wish, void *ret_handle)
+{
+	const struct prk_home home = { .arena = arena };
+	void *body = NULL;
+	int r = ret_handle ? prk_made_create(sort, arena, link, bytes, wish, &body) : -EINVAL;
+
+	return handle(r, sort, &home, body, bytes, wish, ret_handle);
+}
+
+int prk_handle_open(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, const void *wish,
+		    void *ret_handle)
+{
+	const struct prk_home home = { .arena = arena };
+	uint64_t bytes = 0;
+	void *body = NULL;
+	int r = ret_handle && arena ? prk_made_open(sort, arena, name, &body, &bytes) : -EINVAL;
+
+	return handle(r, sort, &home, body, bytes, wish, ret_handle);
+}
+
+int prk_handle_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t reference, const void *wish,
+		  void *ret_handle)
+{
+	const struct prk_home home = { .arena = arena };
+	uint64_t bytes = 0;
+	void *body = NULL;
+	int r = ret_handle ? prk_made_at(sort, arena, reference, &body, &bytes) : -EINVAL;
+
+	return handle(r, sort, &home, body, bytes, wish, ret_handle);
+}
+
 /* ---- with a name in the domain ---- */
 
 struct making {
 	const struct prk_sort *sort;
 	uint64_t bytes;
-	const void *options;
+	const void *wish;
 };
 
 static int make_first(struct prusik_arena *arena, void *context)
@@ -172,25 +282,22 @@ static int make_first(struct prusik_arena *arena, void *context)
 	const struct making *m = context;
 	void *body;
 
-	return prk_made_create_named(m->sort, arena, PRK_NAMED_ROOT, m->bytes, m->options, &body);
+	return prk_made_create_named(m->sort, arena, PRK_NAMED_ROOT, m->bytes, m->wish, &body);
 }
 
-int prk_made_join(const struct prk_sort *sort, const char *name, const char *kind, uint32_t flags,
-		  uint64_t arena_bytes, uint64_t bytes, const void *options, struct prusik_arena **ret_arena,
-		  void **ret_body, uint64_t *ret_bytes)
+int prk_handle_open_named(const struct prk_sort *sort, const char *name, uint32_t flags, uint64_t room,
+			  uint64_t bytes, const void *wish, void *ret_handle)
 {
-	struct making m = { sort, bytes, options };
-	struct prusik_arena *arena;
-	int r = prk_joined();
+	uint64_t size = sort->fixed ? PRK_ARENA_FIRST + bytes + 4 * LINE : room ? room : PRK_ROOM_NAMED;
+	struct making making = { sort, bytes, wish };
+	struct prk_home home = { .own_arena = 1 };
+	void *body = NULL;
+	int r = ret_handle ? prk_joined() : -EINVAL;
 
 	if (r == 0)
-		r = prk_named_open_within(name, kind, flags, arena_bytes, sort->fixed, make_first, &m, &arena);
+		r = prk_named_open_within(name, sort->noun, flags, size, sort->fixed, make_first, &making, &home.arena);
 	if (r < 0)
 		return r;
-	r = prk_made_open(sort, arena, PRK_NAMED_ROOT, ret_body, ret_bytes);
-	if (r < 0)
-		prusik_arena_close(arena);
-	else
-		*ret_arena = arena;
-	return r == -ENOENT ? -EPROTO : r;
+	r = prk_made_open(sort, home.arena, PRK_NAMED_ROOT, &body, &bytes);
+	return handle(r == -ENOENT ? -EPROTO : r, sort, &home, body, bytes, wish, ret_handle);
 }

@@ -49,17 +49,31 @@ static inline uint64_t prk_reference_offset(uint64_t reference)
 	return reference & ((UINT64_C(1) << PRK_REFERENCE_HIGH) - 1) & ~PRK_REFERENCE_LOW;
 }
 
+/* Where a container lies, as its handle knows. */
+struct prk_home {
+	struct prusik_arena *arena; /* NULL: in private memory, */
+	void *memory; /* which is this */
+	uint32_t own_arena; /* it is closed with the handle */
+};
+
 /* A sort of container. */
 struct prk_sort {
+	const char *noun;
 	uint64_t magic;
 	uint32_t version;
 	uint32_t signature;
 	uint64_t bytes; /* of the body, at least */
-	bool fixed; /* one with an arena of its own needs no more than that has at first */
+	bool fixed; /* of one piece: an arena of its own never grows; private memory needs none */
 	/* Make a zeroed body, of that many bytes, a container but for its prk_made. What it has got by then, drop gives back. */
 	int (*set_up)(struct prusik_arena *arena, void *body, const void *options);
 	/* Give back to the arena what the body owns, made or half made. 0, -EPROTO. */
 	int (*drop)(struct prusik_arena *arena, void *body);
+	uint64_t handle_bytes;
+	/*
+	 * Fill a zeroed handle for a body of so many bytes at that home. wish: what it is to
+	 * be. 0, -EPROTO, or what else the sort says when it is not that.
+	 */
+	int (*look)(const struct prk_home *home, void *body, uint64_t bytes, const void *wish, void *handle);
 };
 
 /* Make one that link owns. options: for set_up. 0, -EEXIST, -EINVAL, or as of prusik_arena_alloc. */
@@ -79,9 +93,28 @@ int prk_made_open(const struct prk_sort *sort, struct prusik_arena *arena, const
 
 int prk_made_destroy(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t *link);
 
-/* One in an arena of its own, with a name in the domain (shm/named.h). */
-int prk_made_join(const struct prk_sort *sort, const char *name, const char *kind, uint32_t flags,
-		  uint64_t arena_bytes, uint64_t bytes, const void *options, struct prusik_arena **ret_arena,
-		  void **ret_body, uint64_t *ret_bytes);
+/* ---- handles ---- */
+
+/* In the place of a room of 0: address space in private memory; bytes of an arena of its own, at first. */
+#define PRK_ROOM_PRIVATE (UINT64_C(64) << 30)
+#define PRK_ROOM_NAMED (UINT64_C(64) << 10)
+
+/*
+ * What prusik_NOUN_create and so on do once they know what is wished for. bytes: of the
+ * body that is made. ret_handle: a pointer to the sort's pointer. -EINVAL where it is
+ * NULL; else as of the calls above, and of look.
+ */
+int prk_handle_create(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, uint64_t room,
+		      uint64_t bytes, const void *wish, void *ret_handle);
+int prk_handle_create_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t *link, uint64_t bytes,
+			 const void *wish, void *ret_handle);
+int prk_handle_open(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, const void *wish,
+		    void *ret_handle);
+int prk_handle_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t reference, const void *wish,
+		  void *ret_handle);
+/* With a name in the domain (shm/named.h). */
+int prk_handle_open_named(const struct prk_sort *sort, const char *name, uint32_t flags, uint64_t room,
+			  uint64_t bytes, const void *wish, void *ret_handle);
+void prk_handle_free(void *handle, const struct prk_home *home);
 
 #endif

@@ -43,9 +43,11 @@ struct prk_section {
  */
 static inline int prk_section_enter(struct prk_section *s, int64_t deadline)
 {
-	if (prk_lock_mine(&s->lock))
+	bool taken = prk_lock_try(&s->lock);
+
+	if (!taken && prk_lock_mine(&s->lock))
 		return prk_load32_rlx(&s->doing) & PRK_SECTION_INSIDE ? -EDEADLK : PRK_SECTION_MINE;
-	int r = prk_lock_acquire(&s->lock, deadline);
+	int r = taken ? 0 : prk_lock_acquire_slow(&s->lock, deadline);
 	if (r >= 0 && (prk_load32_rlx(&s->doing) & PRK_SECTION_INSIDE))
 		prk_store32_rlx(&s->doing, prk_load32_rlx(&s->doing) & PRK_SECTION_OPEN);
 	return r;

@@ -69,9 +69,7 @@ struct prusik_value {
 	struct prk_value_body *body;
 	uint32_t kind;
 	uint32_t size;
-	struct prusik_arena *arena;
-	uint32_t own_arena; /* it is closed with the handle */
-	void *memory; /* of one in private memory */
+	struct prk_home home;
 };
 
 static inline uint64_t prk_value_words(uint32_t size)

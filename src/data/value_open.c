@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* value: making, opening, destroying */
-#include "base/sys.h"
 #include "data/heap.h"
 #include "data/value.h"
 
@@ -57,34 +56,19 @@ static int settle(const struct prusik_value_options *options, struct plan *ret_p
 	return r == 0 && !is_sound(ret_plan->kind, ret_plan->size) ? -EINVAL : r;
 }
 
-/* ---- handles ---- */
-
-static int make_handle(const struct prusik_value *view, struct prusik_value **ret_value)
+/* Is it what was wished for? */
+static int look(const struct prk_home *home, void *body, uint64_t bytes, const void *wish, void *handle)
 {
-	struct prusik_value *v = prk_sys_calloc(sizeof *v);
+	const struct plan *plan = wish;
+	struct prusik_value *v = handle;
 
-	if (v) {
-		*v = *view;
-		*ret_value = v;
-		return 0;
-	}
-	prk_sys_free(view->memory);
-	if (view->own_arena)
-		prusik_arena_close(view->arena);
-	return -ENOMEM;
-}
-
-/* A look at a body of so many bytes: is it what was expected? */
-static int view_of(struct prusik_arena *arena, void *body, uint64_t bytes, const struct plan *plan,
-		   struct prusik_value *ret_view)
-{
-	*ret_view = prk_value_view(body);
-	ret_view->arena = arena;
-	if (!is_sound(ret_view->kind, ret_view->size) || bytes < bytes_of(ret_view->kind, ret_view->size))
+	*v = prk_value_view(body);
+	v->home = *home;
+	if (!is_sound(v->kind, v->size) || bytes < bytes_of(v->kind, v->size))
 		return -EPROTO;
-	if (plan->kind && plan->kind != ret_view->kind)
+	if (plan->kind && plan->kind != v->kind)
 		return -EPROTOTYPE;
-	return plan->size && plan->size != ret_view->size ? -EMSGSIZE : 0;
+	return plan->size && plan->size != v->size ? -EMSGSIZE : 0;
 }
 
 /* ---- making and destroying ---- */
@@ -116,6 +100,7 @@ static int drop(struct prusik_arena *arena, void *body)
 }
 
 static const struct prk_sort sort = {
+	.noun = "value",
 	.magic = PRK_VALUE_MAGIC,
 	.version = PRK_VALUE_VERSION,
 	.signature = (uint32_t)(sizeof(struct prk_value_body) << 16 ^ sizeof(struct prk_section) << 4 ^
@@ -124,6 +109,8 @@ static const struct prk_sort sort = {
 	.fixed = true,
 	.set_up = set_up,
 	.drop = drop,
+	.handle_bytes = sizeof(struct prusik_value),
+	.look = look,
 };
 
 int prusik_value_destroy(struct prusik_arena *arena, uint64_t *link)
@@ -131,137 +118,63 @@ int prusik_value_destroy(struct prusik_arena *arena, uint64_t *link)
 	return prk_made_destroy(&sort, arena, link);
 }
 
-static int make_private(const struct plan *plan, struct prusik_value **ret_value)
-{
-	void *memory = prk_sys_calloc(bytes_of(plan->kind, plan->size) + LINE);
-
-	if (!memory)
-		return -ENOMEM;
-	struct prk_value_body *body = (struct prk_value_body *)(((uintptr_t)memory + LINE - 1) & ~(uintptr_t)(LINE - 1));
-	set_up(NULL, body, plan);
-	struct prusik_value view = prk_value_view(body);
-	view.memory = memory;
-	return make_handle(&view, ret_value);
-}
-
-/* r: what the making of body came to. */
-static int made(int r, struct prusik_arena *arena, void *body, struct prusik_value **ret_value)
-{
-	if (r < 0)
-		return r;
-	struct prusik_value view = prk_value_view(body);
-	view.arena = arena;
-	return make_handle(&view, ret_value);
-}
-
 int prusik_value_create(struct prusik_arena *arena, const char *name, const struct prusik_value_options *options,
 			struct prusik_value **ret_value)
 {
 	struct plan plan;
-	void *body = NULL;
-	int r = ret_value && !arena == !name ? settle(options, &plan) : -EINVAL;
+	int r = settle(options, &plan);
 
-	if (r == 0)
-		r = prk_joined();
-	if (r < 0)
-		return r;
-	if (!arena)
-		return make_private(&plan, ret_value);
-	r = prk_made_create_named(&sort, arena, name, bytes_of(plan.kind, plan.size), &plan, &body);
-	return made(r, arena, body, ret_value);
+	return r < 0 ? r : prk_handle_create(&sort, arena, name, 0, bytes_of(plan.kind, plan.size), &plan, ret_value);
 }
 
 int prusik_value_create_at(struct prusik_arena *arena, uint64_t *link, const struct prusik_value_options *options,
 			   struct prusik_value **ret_value)
 {
 	struct plan plan;
-	void *body = NULL;
-	int r = ret_value ? settle(options, &plan) : -EINVAL;
+	int r = settle(options, &plan);
 
-	if (r == 0)
-		r = prk_made_create(&sort, arena, link, bytes_of(plan.kind, plan.size), &plan, &body);
-	return made(r, arena, body, ret_value);
+	return r < 0 ? r : prk_handle_create_at(&sort, arena, link, bytes_of(plan.kind, plan.size), &plan, ret_value);
 }
 
 /* ---- opening ---- */
-
-/* r: what the finding of body came to. */
-static int found(int r, struct prusik_arena *arena, void *body, uint64_t bytes, const struct plan *plan,
-		 struct prusik_value **ret_value)
-{
-	struct prusik_value view;
-
-	if (r == 0)
-		r = view_of(arena, body, bytes, plan, &view);
-	return r < 0 ? r : make_handle(&view, ret_value);
-}
 
 int prusik_value_open(struct prusik_arena *arena, const char *name, const struct prusik_value_options *options,
 		      struct prusik_value **ret_value)
 {
 	struct plan plan;
-	void *body = NULL;
-	uint64_t bytes = 0;
-	int r = ret_value && arena ? expect(options, &plan) : -EINVAL;
+	int r = expect(options, &plan);
 
-	if (r == 0)
-		r = prk_made_open(&sort, arena, name, &body, &bytes);
-	return found(r, arena, body, bytes, &plan, ret_value);
+	return r < 0 ? r : prk_handle_open(&sort, arena, name, &plan, ret_value);
 }
 
 int prusik_value_at(struct prusik_arena *arena, uint64_t reference, const struct prusik_value_options *options,
 		    struct prusik_value **ret_value)
 {
 	struct plan plan;
-	void *body = NULL;
-	uint64_t bytes = 0;
-	int r = ret_value ? expect(options, &plan) : -EINVAL;
+	int r = expect(options, &plan);
 
-	if (r == 0)
-		r = prk_made_at(&sort, arena, reference, &body, &bytes);
-	return found(r, arena, body, bytes, &plan, ret_value);
+	return r < 0 ? r : prk_handle_at(&sort, arena, reference, &plan, ret_value);
 }
 
 int prusik_value_open_named(const char *name, const struct prusik_value_options *options,
 			    struct prusik_value **ret_value)
 {
 	struct plan plan;
-	struct prusik_arena *arena;
-	struct prusik_value view;
-	void *body;
-	uint64_t bytes;
 	bool existing = options && (options->flags & PRUSIK_EXISTING);
-	int r = ret_value ? (existing ? expect : settle)(options, &plan) : -EINVAL;
+	int r = (existing ? expect : settle)(options, &plan);
 
-	if (r < 0)
-		return r;
-	uint64_t room = existing ? 0 : bytes_of(plan.kind, plan.size);
-	r = prk_made_join(&sort, name, "value", plan.flags, PRK_ARENA_FIRST + room + 4 * LINE, room, &plan, &arena,
-			  &body, &bytes);
-	if (r < 0)
-		return r;
-	r = view_of(arena, body, bytes, &plan, &view);
-	if (r < 0) {
-		prusik_arena_close(arena);
-		return r;
-	}
-	view.own_arena = 1;
-	return make_handle(&view, ret_value);
+	return r < 0 ? r : prk_handle_open_named(&sort, name, plan.flags, 0, existing ? 0 : bytes_of(plan.kind, plan.size), &plan, ret_value);
 }
 
 void prusik_value_free(struct prusik_value *value)
 {
-	if (!value)
-		return;
-	if (value->own_arena)
-		prusik_arena_close(value->arena);
-	prk_sys_free(value->memory);
-	prk_sys_free(value);
+	if (value)
+		prk_handle_free(value, &value->home);
 }
 
 uint64_t prusik_value_reference(const struct prusik_value *value)
 {
-	return value && value->arena ? prk_made_reference(value->arena, value->body) : 0;
+	return value && value->home.arena ? prk_made_reference(value->home.arena, value->body) : 0;
 }
 
 int prusik_value_kind(const struct prusik_value *value)
