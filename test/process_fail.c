@@ -284,3 +284,87 @@ TEST(bad_descriptors)
 	struct count after = count();
 	ck_assert_int_le(after.files, before.files + 3); /* as above */
 }
+
+/* ---- by fork, from the first call on ---- */
+
+static int mark(void *marks)
+{
+	++*(int *)marks;
+	return 0;
+}
+
+static int try_start(enum prk_sys call, uint32_t nth, int *marks)
+{
+	struct prusik_process *process = NULL;
+
+	prk_sys_fail(call, nth, EMFILE);
+	int r = prusik_process_start(mark, marks, NULL, &process);
+	prk_sys_fail(call, 0, 0);
+	if (r == 0) {
+		while (prusik_process_is_alive(process) != 0)
+			;
+		prusik_process_free(process);
+	} else {
+		ck_assert(r == -EMFILE || r == -ENOMEM);
+		ck_assert_ptr_null(process);
+		assert_childless();
+	}
+	return r;
+}
+
+TEST(a_start_that_fails_starts_nothing)
+{
+	int *marks = test_shared(sizeof *marks);
+	uint32_t nth = 1;
+
+	finish(start_with(return_code, NULL, NULL)); /* keeps descriptors of its own from then on */
+	int before = open_files();
+
+	while (try_start(PRK_SYS_ANY, nth, marks) < 0) {
+		ck_assert_int_eq(*marks, 0);
+		ck_assert_int_eq(open_files(), before);
+		nth++;
+	}
+	ck_assert_uint_ge(nth, 3); /* fork, child's pidfd */
+	ck_assert_int_eq(*marks, 1);
+	ck_assert_int_eq(open_files(), before);
+	ck_assert_int_eq(try_start(PRK_SYS_PIDFD_OPEN, 1, marks), -EMFILE);
+	ck_assert_int_eq(*marks, 1);
+}
+
+static int first_start(void *argument)
+{
+	uint32_t *arguments = argument;
+
+	return try_start(PRK_SYS_ANY, arguments[0], (int *)&arguments[1]) < 0 ? 1 : 0;
+}
+
+/* The same in a process that has started nothing yet. */
+TEST(a_first_start_that_fails_starts_nothing)
+{
+	uint32_t *arguments = test_shared(2 * sizeof *arguments);
+
+	for (arguments[0] = 1; test_join(test_fork(first_start, arguments)) == 1; arguments[0]++)
+		ck_assert_uint_eq(arguments[1], 0);
+	ck_assert_uint_ge(arguments[0], 7); /* page, its advice, own pidfd, key, memory, gate, fork, pidfd */
+	ck_assert_uint_eq(arguments[1], 1);
+}
+
+TEST(many_children_and_few_descriptors)
+{
+	finish(start_with(return_code, NULL, NULL));
+	struct rlimit limit;
+	struct prusik_process *held[64];
+	int n = 0, r = 0;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = (rlim_t)open_files() + 10;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (n < 64 && (r = prusik_process_start(return_code, NULL, NULL, &held[n])) == 0)
+		n++;
+	ck_assert_int_eq(r, -EMFILE);
+	ck_assert_int_ge(n, 5);
+	while (n > 0)
+		ck_assert_int_eq(finish(held[--n]), CODE);
+	assert_childless();
+}

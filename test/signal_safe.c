@@ -30,7 +30,13 @@ static void do_all_that_is_safe(int signal)
 	wrong |= prusik_once_done(&once) != 0;
 	wrong |= prusik_in_s(60) <= prusik_now();
 	wrong |= prusik_signal_number(prusik_signal_name(SIGTERM)) != SIGTERM;
-	wrong |= prusik_signal_kill(getpid(), 0) != 0;
+	wrong |= prusik_signal_kill(getpid(), 0) != 0 || prusik_signal_raise(0) != 0;
+	wrong |= prusik_signal_kill_group(getpgrp(), 0) != 0 || prusik_signal_queue(getpid(), 0, 0) != 0;
+	wrong |= prusik_signal_block(PRUSIK_SIGNAL_BIT(SIGUSR2), NULL) != 0;
+	wrong |= !(prusik_signal_mask() & PRUSIK_SIGNAL_BIT(SIGUSR2));
+	wrong |= prusik_signal_unblock(PRUSIK_SIGNAL_BIT(SIGUSR2), NULL) != 0;
+	wrong |= prusik_signal_pending() & PRUSIK_SIGNAL_BIT(SIGUSR2) || prusik_signal_list() == 0;
+	wrong |= prusik_signal_alarm(0) != 0;
 	if (wrong)
 		prk_add32_acqrel(&shared->wrong, 1);
 }
