@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prusik-process - starts, ends and kills of processes at random moments, counted
+ * prusik-process - starts, ends and kills of processes, counted
  *
- *	prusik-process [--quick] [deaths|steps|forks|flights|trees [COUNT]]
+ *	prusik-process [--quick] [deaths|steps|calls|forks|flights|trees [COUNT]]
  *
  * deaths: a program that starts daemons by all methods is killed -9 at a random moment around a start;
  * no daemon, and no child of one, may outlive it. "Late" are those that took longer than a second:
  * none where processes get a processor when they want one, some on a machine that is loaded; "wrong"
  * are those that did not end at all. steps: starters, and their children, are killed after a counted
- * number of instructions. forks: a program with 8 busy threads forks; no child may be
- * stuck. flights: 1,000 children at once, by many rounds; none may be left as a zombie. trees: grown
- * anew each time, with double forks and sessions of their own; kill_tree leaves nobody. One line
- * for each; the exit code is 1 when anything was wrong.
+ * number of instructions. calls: all who have to do with a start, by all methods, are killed at each
+ * system call. (COUNT of these two: so many points of each way.) forks: a program with 8 busy threads
+ * forks; no child may be stuck. flights: 1,000 children at once, by many rounds; none may be left as a
+ * zombie. trees: grown anew each time, with double forks and sessions of their own; kill_tree leaves
+ * nobody. One line for each; the exit code is 1 when anything was wrong.
  */
+#include "process_calls.h"
 #include "process_steps.h"
 
 #include "base/atomic.h"
 
+#include <limits.h>
 #include <prusik/lock.h>
 #include <prusik/process.h>
 #include <pthread.h>
@@ -163,9 +166,18 @@ static void deaths(int count)
 	printf("         late %d  longest end %.1f ms\n", late, (double)longest / 1e6);
 }
 
-static void steps(int count)
+static void steps(int points)
 {
-	report("steps", count, process_steps(count));
+	int count, wrong = process_steps(points, &count);
+
+	report("steps", count, wrong);
+}
+
+static void calls(int points)
+{
+	int count, wrong = process_calls(points, &count);
+
+	report("calls", count, wrong);
 }
 
 /* ---- forks ---- */
@@ -302,7 +314,8 @@ static const struct part {
 	int quick, full;
 } parts[] = {
 	{ "deaths", deaths, 100, 10000 },
-	{ "steps", steps, 40, 2000 },
+	{ "steps", steps, 10, INT_MAX },
+	{ "calls", calls, 8, INT_MAX },
 	{ "forks", forks, 100, 10000 },
 	{ "flights", flights, 1, 20 },
 	{ "trees", trees, 20, 1000 },
@@ -323,6 +336,7 @@ int main(int argc, char **argv)
 	struct rlimit files;
 
 	prusik_process_register("sleep_for_ever", sleep_for_ever);
+	prusik_process_register("calls_work", calls_work);
 	prusik_process_main();
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Starts that are killed after a counted number of instructions: the starter while it starts, or its
- * child on the way from its first instruction to its end.
+ * child on the way from its first instruction to its end. (process_calls.c: by all methods.)
  */
 #include "process_steps.h"
 
 #include <limits.h>
 #include <prusik/process.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,11 +29,13 @@ static const struct way {
 	const char *name;
 	struct prusik_process_options options;
 	int kills_child;
+	int points_max;
 } ways[] = {
-	{ "starter, fork", { .method = PRUSIK_PROCESS_FORK }, 0 },
-	{ "starter, fork, daemon", { .method = PRUSIK_PROCESS_FORK, .daemon = 1 }, 0 },
-	{ "starter, forkserver, daemon", { .method = PRUSIK_PROCESS_FORKSERVER, .daemon = 1 }, 0 },
-	{ "child, fork", { .method = PRUSIK_PROCESS_FORK }, 1 },
+	{ "starter, fork", { .method = PRUSIK_PROCESS_FORK }, 0, INT_MAX },
+	{ "starter, fork, daemon", { .method = PRUSIK_PROCESS_FORK, .daemon = 1 }, 0, INT_MAX },
+	/* A long way, on which each point costs an image of the program. */
+	{ "starter, forkserver, daemon", { .method = PRUSIK_PROCESS_FORKSERVER, .daemon = 1 }, 0, 500 },
+	{ "child, fork", { .method = PRUSIK_PROCESS_FORK }, 1, INT_MAX },
 };
 
 #define CODE 7
@@ -143,29 +146,48 @@ static int one_point(const struct way *way, long after, long *ret_did)
 }
 
 /* Evenly over the whole way, whose length is found out first. */
-static int go_way(const struct way *way, int points)
+static int go_way(const struct way *way, int points, int *count)
 {
 	long length = 0, did;
 	int wrong = one_point(way, LONG_MAX, &length);
+	int most = points < way->points_max ? points : way->points_max;
+	long step = most < length ? length / most : 1;
 
-	for (int i = 0; i < points; i++) {
-		int r = one_point(way, length * i / points, &did);
+	for (long at = 0; at <= length; at += step, ++*count) {
+		int r = one_point(way, at, &did);
 		if (r)
 			kill_everybody();
 		wrong += r;
 	}
 	printf("         %s: %ld instructions, wrong %d\n", way->name, length, wrong);
+	fflush(stdout);
 	return wrong;
 }
 
-int process_steps(int points)
+/* Every step is two switches between two processes: they are cheap on one processor. */
+static void pin(cpu_set_t *ret_before)
+{
+	cpu_set_t one;
+
+	sched_getaffinity(0, sizeof *ret_before, ret_before);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof one, &one);
+}
+
+int process_steps(int points, int *ret_count)
 {
 	int wrong = 0, ways_count = (int)(sizeof ways / sizeof ways[0]);
 	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
+	cpu_set_t before;
+
 	steps = page;
+	*ret_count = 0;
+	pin(&before);
 	for (int i = 0; i < ways_count; i++)
-		wrong += go_way(&ways[i], points / ways_count);
+		wrong += go_way(&ways[i], points, ret_count);
+	sched_setaffinity(0, sizeof before, &before);
 	munmap(page, 4096);
 	return wrong;
 }

@@ -8,7 +8,7 @@ int reap_all(void);
 void kill_everybody(void);
 int sleep_for_ever(void *unused);
 
-/* How often something was wrong, of points. */
-int process_steps(int points);
+/* How often something was wrong, at so many points of each way (INT_MAX: all, where that is quick enough). */
+int process_steps(int points, int *ret_count);
 
 #endif

@@ -5,7 +5,9 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <prusik/lock.h>
+#include <prusik/signal.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -316,11 +318,70 @@ TEST(bad_arguments)
 	prusik_process_free(NULL);
 	signal(SIGTERM, SIG_DFL); /* Check's own handler would be the child's too */
 	process = start(sleep_for_ever, NULL);
-	ck_assert_int_eq(prusik_process_signal(process, 12345), -EINVAL);
-	ck_assert_int_eq(prusik_process_signal(process, -1), -EINVAL);
+	static const int bad[] = { 12345, -1, 65, 32, 33, INT32_MIN };
+	for (int i = 0; i < 6; i++) /* 32 and 33, which libc has for itself, would kill it */
+		ck_assert_int_eq(prusik_process_signal(process, bad[i]), -EINVAL);
 	ck_assert_int_eq(prusik_process_signal(process, 0), 0);
 	ck_assert_int_eq(prusik_process_terminate(process), 0);
 	ck_assert_int_eq(finish(process), -SIGTERM);
+}
+
+/* Who asks for more than one thing at a time polls: the sentinel is readable from the end on. */
+TEST(sentinel_tells_of_the_end)
+{
+	int ms = 50;
+	struct prusik_process *process = start(sleep_ms, &ms);
+	struct pollfd fd = { .fd = prusik_process_sentinel(process), .events = POLLIN };
+
+	ck_assert_int_ge(fd.fd, 0);
+	ck_assert_int_eq(poll(&fd, 1, 0), 0);
+	ck_assert_int_eq(poll(&fd, 1, 15000), 1);
+	ck_assert_int_eq(fd.revents & POLLIN, POLLIN);
+	ck_assert_int_eq(prusik_process_is_alive(process), 0);
+	ck_assert_int_eq(prusik_process_join(process, PRUSIK_NOW, NULL), 0);
+	ck_assert_int_eq(poll(&fd, 1, 0), 1); /* as long as the handle lives */
+	ck_assert_int_eq(finish(process), 7);
+	ck_assert_int_eq(fcntl(fd.fd, F_GETFD), -1);
+}
+
+TEST(parents_numbers)
+{
+	int code = 0;
+	struct prusik_process *child = start(return_it, &code), *me = prusik_process_current();
+
+	ck_assert_int_eq(prusik_process_ppid(child), getpid());
+	ck_assert_int_eq(prusik_process_ppid(me), getppid());
+	ck_assert_int_eq(prusik_process_pid(me), getpid());
+	ck_assert_int_eq(prusik_process_ppid(NULL), -EINVAL);
+	ck_assert_str_eq(prusik_process_name(me), "MainProcess");
+	ck_assert_int_eq(prusik_process_is_daemon(me), 0);
+	ck_assert_int_eq(prusik_process_is_daemon(NULL), -EINVAL);
+	ck_assert_ptr_null(prusik_process_parent());
+	prusik_process_free(me);
+	ck_assert_int_eq(finish(child), 0);
+}
+
+/* Root's child as nobody, who may not signal his parent, nor anybody of root's. */
+static int signal_the_parent(void *unused)
+{
+	struct prusik_process *parent = prusik_process_parent();
+
+	(void)unused;
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		return 77;
+	if (prusik_process_signal(parent, 0) != -EPERM || prusik_process_terminate(parent) != -EPERM ||
+	    prusik_process_kill(parent) != -EPERM)
+		return 1;
+	if (prusik_signal_kill(getppid(), 0) != -EPERM || prusik_signal_queue(getppid(), SIGTERM, 0) != -EPERM)
+		return 2;
+	return prusik_process_kill_tree(parent) == -EINVAL ? 0 : 3;
+}
+
+TEST(signals_that_are_not_allowed)
+{
+	int code = finish(start(signal_the_parent, NULL));
+
+	ck_assert(code == 0 || code == 77); /* 77: not root, who alone can become nobody */
 }
 
 static int name_is(void *expected)
@@ -378,91 +439,6 @@ TEST(a_freed_child_runs_on)
 	ck_assert_int_eq(pipe(ends), 0);
 	prusik_process_free(start(write_line, &ends[1]));
 	ck_assert_int_eq(read(ends[0], &byte, 1), 1);
-}
-
-/* ---- failures of the system ---- */
-
-static int mark(void *marks)
-{
-	++*(int *)marks;
-	return 0;
-}
-
-static int try_start(enum prk_sys call, uint32_t nth, int *marks)
-{
-	struct prusik_process *process = NULL;
-
-	prk_sys_fail(call, nth, EMFILE);
-	int r = prusik_process_start(mark, marks, NULL, &process);
-	prk_sys_fail(call, 0, 0);
-	if (r == 0) {
-		while (prusik_process_is_alive(process) != 0)
-			;
-		prusik_process_free(process);
-	} else {
-		ck_assert(r == -EMFILE || r == -ENOMEM);
-		ck_assert_ptr_null(process);
-		assert_childless();
-	}
-	return r;
-}
-
-TEST(a_start_that_fails_starts_nothing)
-{
-	int *marks = test_shared(sizeof *marks), code = 0;
-	uint32_t nth = 1;
-
-	finish(start(return_it, &code)); /* keeps descriptors of its own from then on */
-	int before = open_files();
-
-	while (try_start(PRK_SYS_ANY, nth, marks) < 0) {
-		ck_assert_int_eq(*marks, 0);
-		ck_assert_int_eq(open_files(), before);
-		nth++;
-	}
-	ck_assert_uint_ge(nth, 3); /* fork, child's pidfd */
-	ck_assert_int_eq(*marks, 1);
-	ck_assert_int_eq(open_files(), before);
-	ck_assert_int_eq(try_start(PRK_SYS_PIDFD_OPEN, 1, marks), -EMFILE);
-	ck_assert_int_eq(*marks, 1);
-}
-
-static int first_start(void *argument)
-{
-	uint32_t *arguments = argument;
-
-	return try_start(PRK_SYS_ANY, arguments[0], (int *)&arguments[1]) < 0 ? 1 : 0;
-}
-
-/* The same in a process that has started nothing yet. */
-TEST(a_first_start_that_fails_starts_nothing)
-{
-	uint32_t *arguments = test_shared(2 * sizeof *arguments);
-
-	for (arguments[0] = 1; test_join(test_fork(first_start, arguments)) == 1; arguments[0]++)
-		ck_assert_uint_eq(arguments[1], 0);
-	ck_assert_uint_ge(arguments[0], 7); /* page, its advice, own pidfd, key, memory, gate, fork, pidfd */
-	ck_assert_uint_eq(arguments[1], 1);
-}
-
-TEST(out_of_descriptors)
-{
-	int code = 4;
-	finish(start(return_it, &code));
-	struct rlimit limit;
-	struct prusik_process *held[64];
-	int n = 0, r = 0;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = (rlim_t)open_files() + 10;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	while (n < 64 && (r = prusik_process_start(return_it, &code, NULL, &held[n])) == 0)
-		n++;
-	ck_assert_int_eq(r, -EMFILE);
-	ck_assert_int_ge(n, 5);
-	while (n > 0)
-		ck_assert_int_eq(finish(held[--n]), 4);
-	assert_childless();
 }
 
 /* ---- stdio ---- */
@@ -560,16 +536,16 @@ static int use_everything(void *lock)
 TEST(fork_among_busy_threads)
 {
 	struct busy *busy = test_shared(sizeof *busy);
-	pthread_t threads[4];
+	pthread_t threads[8];
 
 	ck_assert_int_eq(prusik_lock_acquire(&busy->lock, PRUSIK_NOW), 0);
 	ck_assert_int_eq(prusik_lock_release(&busy->lock), 0);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 8; i++)
 		pthread_create(&threads[i], NULL, be_busy, busy);
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(finish(start(use_everything, &busy->lock)), 42);
 	prk_store32_rlx(&busy->stop, 1);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 8; i++)
 		pthread_join(threads[i], NULL);
 	ck_assert_uint_eq(busy->failures, 0);
 	assert_childless();

@@ -100,6 +100,13 @@ static int tell_facts(void *argument)
 	return answer(argument, &facts, sizeof facts);
 }
 
+static int sleep_long(void *unused)
+{
+	(void)unused;
+	sleep(1000);
+	return 90;
+}
+
 static int handler_fd;
 
 static void first_handler(void)
@@ -163,6 +170,23 @@ static int start_grandchild(void *argument)
 	return code;
 }
 
+/* A daemon starts another one by the method that fd names, tells its number, and sleeps. */
+static int be_nested_daemon(void *argument)
+{
+	struct order *order = argument;
+	struct prusik_process *me = prusik_process_current(), *inner;
+	struct order own = { .text = "a text" };
+	const struct prusik_process_options options = { .method = (uint32_t)order->code,
+							.daemon = 1,
+							.argument_length = sizeof own };
+
+	if (prusik_process_is_daemon(me) != 1 || prusik_process_start(sleep_long, &own, &options, &inner) < 0)
+		return 92;
+	int32_t pid = prusik_process_pid(inner);
+	prusik_process_free(me);
+	return answer(order, &pid, sizeof pid) ? 91 : sleep_long(NULL);
+}
+
 struct player {
 	struct prusik_process_own process;
 	int code;
@@ -187,6 +211,8 @@ void test_begin(void)
 	prusik_process_register("leave_work", leave_work);
 	prusik_process_register("increment", increment);
 	prusik_process_register("start_grandchild", start_grandchild);
+	prusik_process_register("be_nested_daemon", be_nested_daemon);
+	prusik_process_register("sleep_long", sleep_long);
 	prusik_process_register_own("play", play);
 	prusik_process_main();
 }
@@ -239,8 +265,14 @@ TEST(what_a_child_finds)
 	sigaddset(&some, SIGUSR2);
 	pthread_sigmask(SIG_SETMASK, &some, NULL);
 	ck_assert_int_eq(prusik_process_authkey(key), 0);
+	ck_assert_int_eq(prusik_process_authkey(NULL), -EINVAL);
+	ck_assert_int_eq(prusik_process_set_authkey(NULL), -EINVAL);
 	FOR_EACH_METHOD(m) {
 		struct facts facts;
+		if (*m == PRUSIK_PROCESS_SPAWN) { /* from now on another one */
+			key[0] ^= 1;
+			ck_assert_int_eq(prusik_process_set_authkey(key), 0);
+		}
 		ask_facts(*m, "a child with a name", &facts);
 		ck_assert_int_eq(facts.parent, getpid());
 		ck_assert_int_eq(facts.group, getpgrp());
@@ -314,6 +346,45 @@ TEST(children_of_children)
 	FOR_EACH_METHOD(m)
 		for (order.fd = 0; order.fd <= 2; order.fd++) /* the grandchild's method */
 			ck_assert_int_eq(run_order(start_grandchild, &order, *m), 77);
+}
+
+/* Its number, once its child has told it. */
+static int32_t start_nested(uint32_t outer, uint32_t inner, struct prusik_process **ret_process)
+{
+	struct order order = { .code = (int)inner };
+	const struct prusik_process_options options = { .method = outer,
+							.daemon = 1,
+							.argument_length = sizeof order,
+							.descriptors = &order.fd,
+							.descriptor_count = 1 };
+	int32_t pid = 0;
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	order.fd = ends[1];
+	*ret_process = start_with(be_nested_daemon, &order, &options);
+	close(ends[1]);
+	ck_assert_int_eq(read(ends[0], &pid, sizeof pid), sizeof pid);
+	close(ends[0]);
+	return pid;
+}
+
+TEST_WITHIN(daemons_of_daemons, 60)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	FOR_EACH_METHOD(outer)
+		FOR_EACH_METHOD(inner) {
+			struct prusik_process *process;
+			int32_t pid = start_nested(*outer, *inner, &process);
+			ck_assert_int_eq(kill(pid, 0), 0);
+			ck_assert_int_eq(prusik_process_kill(process), 0);
+			ck_assert_int_eq(finish(process), -SIGKILL);
+			int64_t deadline = prusik_in_s(15);
+			while (waitpid(pid, NULL, WNOHANG) != pid && kill(pid, 0) == 0) {
+				ck_assert_int_lt(prusik_now(), deadline);
+				usleep(1000);
+			}
+		}
 }
 
 TEST(own_structs)

@@ -8,6 +8,7 @@
 #include "base/sys_process.h"
 #include "base/wait.h"
 #include "base/wait_fd.h"
+#include "task/signal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -211,7 +212,9 @@ int prusik_process_is_alive(struct prusik_process *process)
 
 int prusik_process_signal(struct prusik_process *process, int signal)
 {
-	return process ? prk_sys_pidfd_signal(process->pidfd, signal) : -EINVAL;
+	if (!process || !prk_signal_sendable(signal))
+		return -EINVAL;
+	return prk_sys_pidfd_signal(process->pidfd, signal);
 }
 
 int prusik_process_terminate(struct prusik_process *process)

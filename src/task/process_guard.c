@@ -90,22 +90,44 @@ static void drop_memory(void)
 	prk_sys_close(fd);
 }
 
-static void leave_program(const int ends[2])
+/*
+ * To 0 and 1, with no other descriptor in between but where they have changed places: the program may
+ * have used up all that it may have.
+ */
+static int place(int socket, int program)
 {
-	int socket = prk_sys_dup(ends[0], PIDFDS), program = prk_sys_dup(ends[1], PIDFDS);
+	if (program == SOCKET && socket == PROGRAM) {
+		prk_sys_close(PIDFDS);
+		socket = prk_sys_dup(socket, PIDFDS);
+	}
+	if (program == SOCKET)
+		program = prk_sys_dup_to(program, PROGRAM) < 0 ? -1 : PROGRAM;
+	if (socket < 0 || program < 0 || prk_sys_dup_to(socket, SOCKET) < 0)
+		return -EBADF;
+	return prk_sys_dup_to(program, PROGRAM);
+}
+
+static void raise_limit(void)
+{
 	struct rlimit files;
 
-	prk_sys_dup_to(socket, SOCKET);
-	prk_sys_dup_to(program, PROGRAM);
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* A guard that cannot be one ends, and whoever enlists a daemon hears of it. */
+static void leave_program(const int ends[2])
+{
+	raise_limit();
+	if (place(ends[0], ends[1]) < 0)
+		_exit(1);
 	prk_sys_close_from(PIDFDS);
 	setsid();
 	prk_sys_set_name("prusik-guard");
 	if (chdir("/") < 0)
 		prk_sys_yield(); /* then it keeps a file system busy, which is no reason to fail */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
 	drop_memory();
 }
 

@@ -112,6 +112,11 @@ extern uint32_t prk_signal_generation;
 /* The calling thread's mask has changed by prusik_signal_block or unblock. */
 void prk_signal_mask_changed(uint64_t mask);
 
+/* ---- signal_send.c ---- */
+
+/* Is there such a signal, and is it not one of libc's own? 0 may be sent too: it is a look. */
+bool prk_signal_sendable(int signal);
+
 /* ---- signal_timer.c ---- */
 
 struct prk_signal_due {

@@ -16,8 +16,7 @@
 
 #define UNBLOCKABLE (PRUSIK_SIGNAL_BIT(SIGKILL) | PRUSIK_SIGNAL_BIT(SIGSTOP))
 
-/* 0 may be sent too: it is a look. */
-static bool sendable(int signal)
+bool prk_signal_sendable(int signal)
 {
 	return signal == 0 || (signal > 0 && signal <= PRUSIK_SIGNAL_MAX &&
 			       (prk_sys_signals() & PRUSIK_SIGNAL_BIT(signal)));
@@ -27,25 +26,25 @@ static bool sendable(int signal)
 
 int prusik_signal_raise(int signal)
 {
-	return sendable(signal) ? prk_sys_signal(getpid(), signal) : -EINVAL;
+	return prk_signal_sendable(signal) ? prk_sys_signal(getpid(), signal) : -EINVAL;
 }
 
 int prusik_signal_kill(int pid, int signal)
 {
-	return sendable(signal) && pid > 0 ? prk_sys_signal(pid, signal) : -EINVAL;
+	return prk_signal_sendable(signal) && pid > 0 ? prk_sys_signal(pid, signal) : -EINVAL;
 }
 
 /* kill(-1) would mean everybody, so the group 1 cannot be named. */
 int prusik_signal_kill_group(int group, int signal)
 {
-	if (!sendable(signal) || group < 1)
+	if (!prk_signal_sendable(signal) || group < 1)
 		return -EINVAL;
 	return group == 1 ? -ESRCH : prk_sys_signal(-group, signal);
 }
 
 int prusik_signal_queue(int pid, int signal, uint64_t value)
 {
-	return sendable(signal) && pid > 0 ? prk_sys_signal_queue(pid, signal, value) : -EINVAL;
+	return prk_signal_sendable(signal) && pid > 0 ? prk_sys_signal_queue(pid, signal, value) : -EINVAL;
 }
 
 /* While it is in the list its number is its own. */
@@ -58,7 +57,7 @@ static int kill_thread_locked(const struct prusik_thread *thread, int native, in
 
 int prusik_signal_kill_thread(struct prusik_thread *thread, int signal)
 {
-	if (!thread || !sendable(signal))
+	if (!thread || !prk_signal_sendable(signal))
 		return -EINVAL;
 	int native = prusik_thread_native_id(thread);
 	if (native < 0)
