@@ -3,10 +3,11 @@
 #include "kill.h"
 
 #include "base/wait.h"
+#include "sync/rwlock.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <prusik/rwlock.h>
+#include <unistd.h>
 
 /* a + b == 0 outside writers. */
 struct box {
@@ -14,7 +15,7 @@ struct box {
 	uint32_t a, b;
 };
 
-enum { OWNER, NOTES };
+enum { OWNER, INSIDE };
 
 /* ---- going in and out ---- */
 
@@ -99,6 +100,15 @@ static bool writing_owner(void *object)
 	return ok && end_write(object);
 }
 
+static void say_left(struct prusik_rwlock *rwlock)
+{
+	uint32_t left = prk_load32_sc(&rwlock->left);
+
+	while ((left & WANTED) && !prk_cas32_sc(&rwlock->left, &left, (left & ~WANTED) + ONE_LEFT))
+		;
+	prk_wake(&rwlock->left, INT_MAX);
+}
+
 /* All the places are mine; when told so I leave one. */
 static bool crowd(void *object)
 {
@@ -111,11 +121,35 @@ static bool crowd(void *object)
 	kill_await_go(1);
 	for (int i = 0; i < PRUSIK_RWLOCK_READERS; i++)
 		prk_store32_sc(&rwlock->reader[i], 0);
-	uint32_t left = prk_load32_sc(&rwlock->left);
-	while ((left & 1) && !prk_cas32_sc(&rwlock->left, &left, (left & ~UINT32_C(1)) + 2))
-		;
-	prk_wake(&rwlock->left, INT_MAX);
+	say_left(rwlock);
 	return true;
+}
+
+/*
+ * By hand, since it is to wake no earlier than it is told to: a reader who waits for its
+ * turn, passes on a dead writer's place, steps in, and reads until it is told to leave.
+ */
+static bool late_sleeper(void *object)
+{
+	struct box *box = object;
+	struct prusik_rwlock *rwlock = &box->rwlock;
+	uint32_t *claim = &rwlock->reader[PRUSIK_RWLOCK_READERS - 1];
+
+	if (prk_joined() < 0)
+		return false;
+	prk_store32_sc(claim, prk_self()->id | WAITS);
+	kill_await_go(1);
+	if (!kill_claim(prk_rwlock_take_writer(rwlock, PRUSIK_FOREVER) >= 0, "it passes on the place"))
+		return false;
+	prk_store32_sc(claim, prk_self()->id);
+	prk_rwlock_free_writer(rwlock);
+	uint32_t a = prk_load32_rlx(&box->a);
+	prk_store32_rel(&kill_run->note[INSIDE], 1);
+	kill_await_go(2);
+	bool ok = kill_claim(prk_load32_rlx(&box->a) == a, "nobody has written meanwhile");
+	prk_store32_sc(claim, 0);
+	say_left(rwlock);
+	return ok;
 }
 
 /* ---- check and recovery ---- */
@@ -260,6 +294,30 @@ static void readers_long_ago(void *object)
 	prk_store32_rlx(&box->rwlock.vain, 63);
 }
 
+/* One was there and waits, asleep; whoever clears taken now must set it again. */
+static void readers_long_ago_but_one(void *object)
+{
+	readers_long_ago(object);
+	set_owner(late_sleeper, KILL_FINISHES);
+}
+
+static void wake_it_and_write(void *object, int times)
+{
+	if (times != 0)
+		return;
+	kill_go();
+	while (!prk_load32_acq(&kill_run->note[INSIDE]) && kill_lives((int)kill_run->note[OWNER]))
+		usleep(50);
+	a_writer(object);
+	kill_go();
+}
+
+static void write_once(void *object)
+{
+	writer(object);
+	readers_long_ago(object); /* again: it has looked */
+}
+
 static void one_comes_to_read(void *object)
 {
 	(void)object;
@@ -367,6 +425,9 @@ static const struct kill_case cases[] = {
 	{ CASE("write", "a writer died"), .setup = a_dead_writer, .victim = write_and_stay },
 	{ CASE("write", "nobody has read for long, one comes to"), BUSY, .setup = readers_long_ago,
 	  .victim = visit_writing, .beside = one_comes_to_read, .unblock = another_writes },
+	{ CASE("write", "nobody has read for long, one sleeps"), .is = KILL_NO_SNAPSHOT | KILL_NO_ALL | KILL_LONG,
+	  .setup = readers_long_ago_but_one, .prepare = write_once, .victim = visit_writing,
+	  .unblock = wake_it_and_write },
 	{ CASE("write", "read"), BUSY, .setup = read_by_another, .victim = visit_writing,
 	  .unblock = owner_lets_go_with_others_behind },
 	{ CASE("write", "read, the reader dies"), BUSY, .setup = read_by_one_who_stays,

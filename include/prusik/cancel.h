@@ -58,8 +58,8 @@ int prusik_cancel_clear(struct prusik_cancel *cancel);
 int prusik_cancel_is_set(const struct prusik_cancel *cancel);
 
 /*
- * From now on the calling thread's waits heed this token; NULL: none. Returns the
- * one it heeded before. A new thread heeds none; a forked child's goes on heeding it.
+ * From now on the calling thread's waits heed this token; NULL or misaligned: none.
+ * Returns the one it heeded before. A new thread heeds none; a forked child's goes on heeding it.
  */
 struct prusik_cancel *prusik_cancel_use(struct prusik_cancel *cancel);
 

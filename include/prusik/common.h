@@ -54,7 +54,8 @@ extern "C" {
 /*
  * Deadlines: absolute CLOCK_MONOTONIC nanoseconds, the last argument of every
  * call that can block. PRUSIK_NOW tries and does not wait (-ETIMEDOUT when it
- * would have to); PRUSIK_FOREVER waits without limit.
+ * would have to); PRUSIK_FOREVER waits without limit. One that has passed, as all below
+ * 0 have, is no error: what need not be waited for is done.
  */
 #define PRUSIK_NOW ((int64_t)0)
 #define PRUSIK_FOREVER INT64_MAX

@@ -9,7 +9,8 @@
  *	prusik_lock_release(&box->lock);
  *
  * All zero is a valid condition nobody waits on. Always use a condition with the
- * one lock that protects its predicate.
+ * one lock that protects its predicate: that two use it with different locks is not
+ * noticed, and then a notify may be lost.
  *
  * kill -9: a notifier that dies between changing the predicate and notifying,
  * and a waiter that dies with the wake-up in its hands, leave nobody asleep:
@@ -64,7 +65,8 @@ int prusik_condition_wait(struct prusik_condition *condition, struct prusik_lock
  *                     predicate said no: mend what the lock protects, call again
  *   -ETIMEDOUT        predicate still said no at the deadline
  *   -ECANCELED        predicate said no, and the token is set
- *   -EPERM, -EINVAL   as above
+ *   -EPERM            as above
+ *   -EINVAL           as above, or no predicate
  */
 int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock,
 			      int (*predicate)(void *), void *arg, int64_t deadline) PRUSIK_MUST_USE;

@@ -75,7 +75,8 @@ int prusik_lock_acquire(struct prusik_lock *lock, int64_t deadline) PRUSIK_MUST_
  * prusik_lock_release - give the lock back, and wake one waiter
  *
  * Returns 0, or
- *   -EPERM   it was free: nothing to release
+ *   -EPERM   it was free: nothing to release; or its holder died: the next one to
+ *            acquire it is told
  *   -EINVAL  NULL or misaligned
  * Killed inside: still held by the dead, or free; waiters go on either way.
  * Context: threads; not signal handlers.

@@ -69,8 +69,8 @@ int prusik_semaphore_acquire(struct prusik_semaphore *semaphore, int64_t deadlin
 /*
  * prusik_semaphore_release - add count permits, and wake as many waiters
  *
- * Returns 0; -EOVERFLOW: it would be more than the limit, nothing was added; -EINVAL:
- * count 0, NULL, misaligned. There are never more permits than the limit; but when
+ * Returns 0; -EOVERFLOW: it would be more than the limit, nothing was added (nor with a
+ * negative count: it is a large one); -EINVAL: count 0, NULL, misaligned. There are never more permits than the limit; but when
  * several release at once, with somebody asleep, and only all of them together
  * exceed it, the surplus is dropped and each may be told 0.
  * Killed inside: all were added or none; of more than 2047, with somebody asleep,

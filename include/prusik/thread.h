@@ -75,7 +75,8 @@ int prusik_thread_start_own(struct prusik_thread_own *own, const struct prusik_t
  *
  * Any number of threads may join it, at once or later: all get its result in
  * *ret_result (may be NULL): what its function returned, or gave to prusik_thread_exit.
- * Returns 0, -ETIMEDOUT, -ECANCELED, -EDEADLK (itself), -EINVAL.
+ * Returns 0, also when it has been joined before; -ETIMEDOUT, -ECANCELED, -EDEADLK
+ * (itself), -EINVAL; in a forked child -ESRCH: a thread of the parent that had not ended.
  */
 int prusik_thread_join(struct prusik_thread *thread, int64_t deadline, int *ret_result);
 
@@ -88,7 +89,10 @@ int prusik_thread_name(const struct prusik_thread *thread, char *buffer, size_t 
 /* Give it a name (the kernel gets the first 15 bytes). 0, -ENAMETOOLONG, -EINVAL. */
 int prusik_thread_set_name(struct prusik_thread *thread, const char *name);
 
-/* A number no other thread of the process has or had; the kernel's number. -EINVAL. */
+/*
+ * A number no other thread of the process has or had; the kernel's number. -EINVAL; the
+ * latter in a forked child also -ESRCH: a thread of the parent that had not told it yet.
+ */
 int64_t prusik_thread_ident(const struct prusik_thread *thread);
 int prusik_thread_native_id(const struct prusik_thread *thread);
 
@@ -141,7 +145,8 @@ void *prusik_local_get(struct prusik_local *local);
  * timer - call function(argument) once in a thread of its own, when the deadline comes
  *
  * cancel: 0: it will not run; -EALREADY: it has run, runs, or was canceled; -EINVAL.
- * join: until it has run or was canceled. free: accepts NULL; does not cancel.
+ * start: as prusik_thread_start; join, until it has run or was canceled: as
+ * prusik_thread_join (-EDEADLK: in its own function). free: accepts NULL; does not cancel.
  */
 struct prusik_timer;
 int prusik_timer_start(int64_t deadline, void (*function)(void *), void *argument,

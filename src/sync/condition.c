@@ -93,7 +93,7 @@ int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_
 int prusik_condition_wait_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
 				int64_t deadline)
 {
-	int r = check(condition, rlock ? &rlock->lock : NULL);
+	int r = prk_misplaced(rlock) ? -EINVAL : check(condition, &rlock->lock);
 
 	return r < 0 ? r : wait_once(condition, &rlock->lock, &rlock->depth, deadline);
 }
@@ -101,7 +101,7 @@ int prusik_condition_wait_rlock(struct prusik_condition *condition, struct prusi
 int prusik_condition_wait_for_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
 				    int (*predicate)(void *), void *arg, int64_t deadline)
 {
-	if (!rlock)
+	if (prk_misplaced(rlock))
 		return -EINVAL;
 	return wait_for(condition, &rlock->lock, &rlock->depth, predicate, arg, deadline);
 }

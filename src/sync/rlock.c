@@ -61,7 +61,7 @@ int prusik_rlock_release(struct prusik_rlock *rlock)
 
 int prusik_rlock_locked(const struct prusik_rlock *rlock)
 {
-	return prusik_lock_locked(rlock ? &rlock->lock : NULL);
+	return prk_misplaced(rlock) ? -EINVAL : prusik_lock_locked(&rlock->lock);
 }
 
 int64_t prusik_rlock_depth(const struct prusik_rlock *rlock)
@@ -73,5 +73,5 @@ int64_t prusik_rlock_depth(const struct prusik_rlock *rlock)
 
 int prusik_rlock_owner(const struct prusik_rlock *rlock, struct prusik_owner *ret_owner)
 {
-	return prusik_lock_owner(rlock ? &rlock->lock : NULL, ret_owner);
+	return prk_misplaced(rlock) ? -EINVAL : prusik_lock_owner(&rlock->lock, ret_owner);
 }

@@ -214,7 +214,7 @@ static int next_turn(struct prusik_rwlock *rwlock, uint32_t *claim, const struct
 /* A writer is as a rule inside for a moment only. True: I am inside now. */
 static bool spin(struct prusik_rwlock *rwlock, uint32_t *claim)
 {
-	for (int i = PRK_RWLOCK_PAUSE; i < PRK_SPINS; i += i) {
+	for (int i = PRK_RWLOCK_PAUSE; i <= 2 * PRK_RWLOCK_PAUSE; i += i) {
 		prk_pause_for(i);
 		if (inside(claim) || (prk_rwlock_open(rwlock) && step_in(rwlock, claim)))
 			return true;

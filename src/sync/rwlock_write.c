@@ -19,22 +19,35 @@ static uint32_t some(const uint32_t *four)
 	       prk_load32_sc(four + 3);
 }
 
+/* Is he of that place inside, and alive? The dead leave. */
+static bool reads(struct prusik_rwlock *rwlock, uint32_t place)
+{
+	uint32_t seen = prk_load32_sc(&rwlock->reader[place]);
+
+	if (seen == 0 || (seen & WAITS))
+		return false;
+	if (!prk_gone(rwlock, seen))
+		return true;
+	prk_cas32_sc(&rwlock->reader[place], &seen, 0);
+	return false;
+}
+
+static bool none_reads(struct prusik_rwlock *rwlock, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first; i < end; i++)
+		if (reads(rwlock, i))
+			return false;
+	return true;
+}
+
 /* sc [rwlock.reader]: pairs with the claims; acq: the readers have read */
 static bool empty(struct prusik_rwlock *rwlock)
 {
-	uint32_t any = 0;
-
-	for (uint32_t i = 0; i < PRUSIK_RWLOCK_READERS; i += 4)
-		any |= some(&rwlock->reader[i]);
-	if (any == 0)
-		return true;
-	for (uint32_t i = 0; i < PRUSIK_RWLOCK_READERS; i++) {
-		uint32_t seen = prk_load32_sc(&rwlock->reader[i]);
-		if (seen == 0 || (seen & WAITS))
+	for (uint32_t i = 0; i < PRUSIK_RWLOCK_READERS; i += 4) {
+		if (__builtin_expect(some(&rwlock->reader[i]) == 0, 1))
 			continue;
-		if (!prk_gone(rwlock, seen))
+		if (!none_reads(rwlock, i, i + 4))
 			return false;
-		prk_cas32_sc(&rwlock->reader[i], &seen, 0);
 	}
 	return true;
 }
