@@ -18,7 +18,7 @@ int bytes_code(const struct bytes_options *options, const char *name, int64_t re
 	case -ESTALE:
 		return options->no_code;
 	case -ETIMEDOUT:
-		return CMD_TIMED_OUT;
+		return options->deadline == PRUSIK_NOW ? options->no_code : CMD_TIMED_OUT;
 	default:
 		return options->quiet ? CMD_OBJECT : cmd_object(name, (int)result);
 	}

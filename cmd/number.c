@@ -18,7 +18,7 @@ int number_code(const struct number_options *options, const char *name, int64_t 
 	case -ESTALE:
 		return options->no_code;
 	case -ETIMEDOUT:
-		return CMD_TIMED_OUT;
+		return options->deadline == PRUSIK_NOW ? options->no_code : CMD_TIMED_OUT;
 	default:
 		return options->quiet ? CMD_OBJECT : cmd_object(name, (int)result);
 	}

@@ -39,8 +39,8 @@ static void help(void)
 	       "  -j, --json         print JSON             -q, --quiet  no complaints\n"
 	       "  -E, --no-code N    exit code for \"no\" (1)\n\n"
 	       "Words after -- are never options. A value is made by new, set and add, and stays until its\n"
-	       "name is removed. Exit code: 0 yes, 1 no: cas found another, 2 usage, 3 no such value, or\n"
-	       "it could not be used, 124 timed out.\n",
+	       "name is removed. Exit code: 0 yes, 1 no: cas found another, wait -n the same; 2 usage, 3 no\n"
+	       "such value, or it could not be used, 124 timed out.\n",
 	       PRUSIK_VALUE_BYTES_MAX);
 }
 
