@@ -6,12 +6,12 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
-static bool passed_before(const struct kill_path *path, uint64_t address)
+static uint32_t passed(const struct kill_path *path, uint64_t address)
 {
-	for (uint32_t i = 0; i < path->known; i++)
+	for (uint32_t i = path->known; i-- > 0;)
 		if (path->place[i].address == address)
-			return true;
-	return false;
+			return path->place[i].passed + 1;
+	return 0;
 }
 
 void kill_path_note(struct kill_path *path, uint32_t steps, uint64_t address)
@@ -20,19 +20,39 @@ void kill_path_note(struct kill_path *path, uint32_t steps, uint64_t address)
 		path->known = steps;
 	if (steps != path->known || steps == KILL_PATH_MAX)
 		return;
-	path->place[steps] = (struct kill_place){ address, !passed_before(path, address) };
+	path->place[steps] = (struct kill_place){ address, passed(path, address) };
 	path->known++;
 }
 
-uint32_t kill_path_leap(const struct kill_path *path, uint32_t now, uint32_t end)
+/* How often the address is passed up to those steps. */
+static uint32_t passed_until(const struct kill_path *path, uint32_t steps, uint64_t address)
 {
-	uint32_t i = end < path->known ? end : path->known - 1;
+	for (uint32_t i = steps + 1; i-- > 0;)
+		if (path->place[i].address == address)
+			return path->place[i].passed + 1;
+	return 0;
+}
 
-	if (path->known == 0)
+uint32_t kill_path_leap(const struct kill_path *path, uint32_t now, uint32_t end, uint32_t *ret_times)
+{
+	uint32_t best = 0, least = end - now; /* stops */
+
+	if (now + 1 >= path->known)
 		return 0;
-	while (i > now && !path->place[i].first)
-		i--;
-	return i > now ? i : 0;
+	uint32_t last = end < path->known ? end : path->known - 1;
+	for (uint32_t i = last; i > now && end - i < least; i--) {
+		uint64_t address = path->place[i].address;
+		uint32_t stops = path->place[i].passed + 1 + end - i;
+		/* Where it stands it would stop at once. */
+		if (stops < least && address != path->place[now].address) {
+			best = i;
+			least = stops;
+		}
+	}
+	if (best)
+		*ret_times = path->place[best].passed + 1 -
+			     passed_until(path, now, path->place[best].address);
+	return best;
 }
 
 #ifdef __x86_64__

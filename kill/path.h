@@ -5,8 +5,8 @@
  * To single-step each victim of a case through all that its predecessors were stepped
  * through costs the square of an operation's length, and a debug exception is dear. So
  * the first one to come by leaves its path here, and the next is led at one go, by a
- * hardware breakpoint, to the last instruction before its point that the path has not
- * passed earlier; only from there on it is stepped.
+ * hardware breakpoint, to an instruction not far before its point that the path has not
+ * passed often; only from there on it is stepped.
  */
 #ifndef KILL_PATH_H
 #define KILL_PATH_H
@@ -20,7 +20,7 @@
 
 struct kill_place {
 	uint64_t address;
-	bool first; /* the path has not passed here before */
+	uint32_t passed; /* so often before */
 };
 
 struct kill_path {
@@ -31,8 +31,11 @@ struct kill_path {
 /* After so many steps the next instruction is this one. Another than last time: the rest is forgotten. */
 void kill_path_note(struct kill_path *path, uint32_t steps, uint64_t address);
 
-/* The last place after now, not after end, that one can leap to: steps, or 0. */
-uint32_t kill_path_leap(const struct kill_path *path, uint32_t now, uint32_t end);
+/*
+ * To which place after now, and not after end, should one leap, and how often will it be
+ * passed on the way, that place included? Steps, or 0: it is best to step.
+ */
+uint32_t kill_path_leap(const struct kill_path *path, uint32_t now, uint32_t end, uint32_t *ret_times);
 
 /* Of a stopped thread: where it stands; 0 = not to be had here. */
 uint64_t kill_path_address(pid_t tid);

@@ -257,6 +257,16 @@ static bool sleeps_anew(struct kill_victim *v, bool even_asleep)
 	return !even_asleep || v->naps != before;
 }
 
+/* Is that stop one that the leap does not end with? It is under way again. */
+static bool passes_by(struct kill_victim *v, int status)
+{
+	if (!v->leap || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || v->leap_times == 1 ||
+	    kill_path_address(v->tid) != v->leap_address)
+		return false;
+	v->leap_times--;
+	return ptrace(PTRACE_CONT, v->tid, NULL, NULL) == 0;
+}
+
 static enum kill_step wait_ticking(struct kill_victim *v, bool even_asleep)
 {
 	int64_t end = kill_clock() + KILL_LIMIT;
@@ -264,6 +274,8 @@ static enum kill_step wait_ticking(struct kill_victim *v, bool even_asleep)
 
 	for (;;) {
 		pid_t r = waitpid(v->tid, &status, __WALL);
+		if (r == v->tid && passes_by(v, status))
+			continue;
 		if (r == v->tid)
 			return after_stop(v, status);
 		if (errno != EINTR)
@@ -281,7 +293,7 @@ static enum kill_step wait_for_step(struct kill_victim *v, bool even_asleep)
 	int status;
 
 	for (int looks = 0; looks < STEP_LOOKS; looks++)
-		if (waitpid(v->tid, &status, __WALL | WNOHANG) == v->tid)
+		if (waitpid(v->tid, &status, __WALL | WNOHANG) == v->tid && !passes_by(v, status))
 			return after_stop(v, status);
 	ticks_begin();
 	enum kill_step r = wait_ticking(v, even_asleep);
@@ -307,14 +319,15 @@ static uint64_t end_address(void)
 	return (uint64_t)(uintptr_t)announce_end;
 }
 
-/* Run to that place. */
-static bool leap(struct kill_victim *v, uint32_t steps, uint64_t address)
+/* Run to that place, where it comes by so often. */
+static bool leap(struct kill_victim *v, uint32_t steps, uint64_t address, uint32_t times)
 {
 	if (!kill_path_break(v->tid, address, end_address()))
 		return false;
 	v->stopped = false;
 	v->leap = steps;
 	v->leap_address = address;
+	v->leap_times = times;
 	return ptrace(PTRACE_CONT, v->tid, NULL, NULL) == 0;
 }
 
@@ -322,8 +335,8 @@ enum kill_step kill_step_towards(struct kill_victim *v, uint32_t n)
 {
 	if (!v->path)
 		return kill_step(v);
-	uint32_t to = kill_path_leap(v->path, v->steps, n);
-	if (to && leap(v, to, v->path->place[to].address))
+	uint32_t times, to = kill_path_leap(v->path, v->steps, n, &times);
+	if (to && leap(v, to, v->path->place[to].address, times))
 		return wait_for_step(v, false);
 	kill_path_note(v->path, v->steps, kill_path_address(v->tid));
 	return kill_step(v);
@@ -331,7 +344,7 @@ enum kill_step kill_step_towards(struct kill_victim *v, uint32_t n)
 
 enum kill_step kill_run_on(struct kill_victim *v)
 {
-	if (kill_path_address(v->tid) != end_address() && leap(v, TO_THE_END, end_address()))
+	if (kill_path_address(v->tid) != end_address() && leap(v, TO_THE_END, end_address(), 1))
 		return wait_for_step(v, false);
 	return kill_step(v);
 }

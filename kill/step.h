@@ -26,6 +26,7 @@ struct kill_victim {
 	bool strayed; /* a leap has missed its place, so that nobody knows how many steps are done */
 	uint32_t leap; /* the steps that are done when the leap under way ends; 0 = none is */
 	uint64_t leap_address;
+	uint32_t leap_times; /* the leap ends there when it comes by for this time */
 	uint64_t naps; /* of its thread when it was last found asleep in a leap */
 	uint32_t *phase;
 };
