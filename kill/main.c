@@ -11,7 +11,7 @@
  *	prusik-kill --glibc          some scenes beside glibc's primitives, and no more
  *	prusik-kill --stop           give up at the first failure
  *	prusik-kill --realtime       go before other programs, if it may: each step is two switches,
- *	                             which on a busy machine are a thousand times slower
+ *	                             which on a busy machine are hundreds of times slower
  *
  * Exits 0 when nothing hung and nothing was broken. kill.h says what is done.
  */
