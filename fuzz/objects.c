@@ -231,6 +231,7 @@ static void read_list(struct prusik_list *list)
 		(void)prusik_list_get(list, i, item, sizeof item);
 	(void)prusik_list_slice(list, 10, 30, (struct iovec[20]){ { 0 } }, 20);
 	(void)prusik_list_index(list, "none", 4, 0);
+	(void)prusik_list_count(list, "none", 4);
 	(void)prk_list_valid(list, &tally);
 }
 

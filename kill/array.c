@@ -9,6 +9,7 @@
  */
 #include "kill.h"
 #include "others.h"
+#include "section.h"
 
 #include "data/array.h"
 
@@ -22,15 +23,15 @@
 #define BETWEEN 0x33
 
 /* In kill_run->note. */
-enum { RESULT, OWNER };
+enum { RESULT };
 
 struct plan {
+	struct section_plan held;
 	uint32_t kind, item_size, length;
 	uint32_t from, to; /* the items that are changed */
 	int64_t (*act)(struct prusik_array *a, const struct plan *plan);
 	int64_t expects;
 	bool section;
-	bool orphan; /* somebody died in one before */
 };
 
 /* A body and its words. */
@@ -163,46 +164,21 @@ static void setup(void *object)
 	memset(b->words, OLD, b->length * b->item_size);
 }
 
-static bool owner(void *object)
+static int open_section(void *object, int64_t deadline)
 {
 	struct prusik_array a = view_of(object);
-	bool ok = kill_claim(prusik_array_begin(&a, PRUSIK_FOREVER, NULL) == 0, "an owner can begin");
 
-	kill_await_go(1);
-	return ok && kill_claim(prusik_array_end(&a) == 0, "and end");
+	return prusik_array_begin(&a, deadline, NULL);
 }
 
-static void an_owner(void *object)
+static int close_section(void *object)
 {
-	setup(object);
-	kill_run->note[OWNER] = (uint32_t)kill_asleep(owner, KILL_FINISHES);
+	struct prusik_array a = view_of(object);
+
+	return prusik_array_end(&a);
 }
 
-static void a_staying_owner(void *object)
-{
-	setup(object);
-	kill_run->note[OWNER] = (uint32_t)kill_asleep(owner, KILL_STAYS);
-}
-
-static void a_dead_owner(void *object)
-{
-	a_staying_owner(object);
-	kill_now((int)kill_run->note[OWNER]);
-}
-
-static void owner_lets_go(void *object, int times)
-{
-	(void)object;
-	if (times == 0)
-		kill_go();
-}
-
-static void owner_is_killed(void *object, int times)
-{
-	(void)object;
-	if (times == 0)
-		kill_now((int)kill_run->note[OWNER]);
-}
+static const struct section_verbs verbs = { setup, open_section, close_section };
 
 /* ---- beside the victim: reads, and writes what is there already ---- */
 
@@ -255,25 +231,22 @@ static bool as_promised(const unsigned char *items)
 	return kill_claim(before || after || plan()->section, "the items are as before, or as after");
 }
 
-static bool tells(struct prusik_array *a, const unsigned char *items)
+static bool tells(void *object, const unsigned char *items)
 {
 	const struct plan *p = plan();
-	int r = prusik_array_begin(a, PRUSIK_FOREVER, NULL);
+	int r = section_told(object);
 
-	if (!kill_claim(r == 0 || r == PRUSIK_RECOVERED, "a newcomer can begin"))
+	if (r < 0)
 		return false;
 	/* If all have died, so has an owner who was to live. */
 	if (!p->section && !kill_run->everybody_died &&
-	    !kill_claim(r == (p->orphan ? PRUSIK_RECOVERED : 0), "told of a death, if of one in between"))
+	    !kill_claim(r == (p->held.orphan ? PRUSIK_RECOVERED : 0), "told of a death, if of one in between"))
 		return false;
 	if (p->section && kill_run->finished && !kill_claim(r == 0, "what is over is not told of"))
 		return false;
-	if (p->section && r == 0 && !kill_claim(is_so(items, false) || kill_run->finished || items[0] != OLD,
-						"not told of a death: nothing has been written, or it had ended"))
-		return false;
-	return kill_claim(prusik_array_end(a) == 0, "he ends") &&
-	       kill_claim(prusik_array_begin(a, PRUSIK_NOW, NULL) == 0, "and is not told again") &&
-	       kill_claim(prusik_array_end(a) == 0, "and again");
+	return !p->section || r != 0 ||
+	       kill_claim(is_so(items, false) || kill_run->finished || items[0] != OLD,
+			  "not told of a death: nothing has been written, or it had ended");
 }
 
 static bool serves(struct prusik_array *a)
@@ -297,12 +270,12 @@ static bool check(void *object)
 	recover(object);
 	return kill_claim(read_all(&a, again) && memcmp(items, again, a.length * a.item_size) == 0,
 			  "what was read is not taken back") &&
-	       tells(&a, items) && serves(&a);
+	       tells(object, items) && serves(&a);
 }
 
 #define ARRAY(operation_, state_, ...)                                                             \
 	.noun = "array", .operation = operation_, .state = state_, .size = sizeof(struct box),     \
-	.data = &(const struct plan){ __VA_ARGS__ }, .victim = victim, .recover = recover, .check = check
+	.data = &(const struct plan){ .held.verbs = &verbs, __VA_ARGS__ }, .victim = victim, .recover = recover, .check = check
 #define CASE(operation_, state_, ...) ARRAY(operation_, state_, __VA_ARGS__), .setup = setup
 #define HELD(operation_, state_, ...) ARRAY(operation_, state_, __VA_ARGS__), .is = KILL_WARM | KILL_NO_SNAPSHOT
 #define BESIDE .beside = beside
@@ -329,20 +302,20 @@ static const struct kill_case array_cases[] = {
 	{ CASE("modify_all", "many", INT64(8), .to = 8, .act = modify_all, .expects = 8), BESIDE },
 	{ CASE("begin to end", "many", INT64(8), .to = 8, .act = section, .section = true), BESIDE },
 	{ CASE("get slice", "many", INT64(8), .act = slice, .expects = 8), BESIDE },
-	{ ARRAY("set", "a dead one has it", INT64(5), .from = 1, .to = 2, .act = set, .orphan = true),
-	  .setup = a_dead_owner, BESIDE },
-	{ ARRAY("fill", "a dead one has it", INT64(8), .to = 8, .act = fill, .expects = 8, .orphan = true),
-	  .setup = a_dead_owner, BESIDE },
+	{ ARRAY("set", "a dead one has it", INT64(5), .from = 1, .to = 2, .act = set, .held.orphan = true),
+	  .setup = section_orphaned, BESIDE },
+	{ ARRAY("fill", "a dead one has it", INT64(8), .to = 8, .act = fill, .expects = 8, .held.orphan = true),
+	  .setup = section_orphaned, BESIDE },
 	{ ARRAY("begin to end", "a dead one has it", INT64(8), .to = 8, .act = section, .section = true,
-		.expects = PRUSIK_RECOVERED), .setup = a_dead_owner },
-	{ ARRAY("get slice", "a dead one has it", INT64(8), .act = slice, .expects = 8, .orphan = true),
-	  .setup = a_dead_owner },
-	{ HELD("fill", "somebody has it", INT64(8), .to = 8, .act = fill, .expects = 8), .setup = an_owner,
-	  .unblock = owner_lets_go },
-	{ HELD("get slice", "somebody has it", INT64(8), .act = slice, .expects = 8), .setup = an_owner,
-	  .unblock = owner_lets_go },
-	{ HELD("fill", "who has it dies", INT64(8), .to = 8, .act = fill, .expects = 8, .orphan = true),
-	  .setup = a_staying_owner, .unblock = owner_is_killed },
+		.expects = PRUSIK_RECOVERED), .setup = section_orphaned },
+	{ ARRAY("get slice", "a dead one has it", INT64(8), .act = slice, .expects = 8, .held.orphan = true),
+	  .setup = section_orphaned },
+	{ HELD("fill", "somebody has it", INT64(8), .to = 8, .act = fill, .expects = 8), .setup = section_had,
+	  .unblock = section_let_go },
+	{ HELD("get slice", "somebody has it", INT64(8), .act = slice, .expects = 8), .setup = section_had,
+	  .unblock = section_let_go },
+	{ HELD("fill", "who has it dies", INT64(8), .to = 8, .act = fill, .expects = 8, .held.orphan = true),
+	  .setup = section_kept, .unblock = section_owner_dies },
 };
 
 const struct kill_table kill_array_table = KILL_TABLE(array_cases);

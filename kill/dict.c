@@ -154,7 +154,7 @@ static int64_t watch(struct prusik_dict *d, const struct dict_plan *plan)
 
 static bool wait_for_key(void *object)
 {
-	struct prusik_dict *d = dict_at(object);
+	struct prusik_dict *d = container_at(object);
 	const uint32_t key = dict_plan()->key;
 	int64_t old = prusik_dict_get(d, &key, sizeof key, NULL, 0);
 
@@ -173,14 +173,14 @@ static bool wait_for_key(void *object)
 
 static void with_a_watcher(void *object)
 {
-	dict_setup(object);
+	container_setup(object);
 	kill_asleep(wait_for_key, KILL_FINISHES);
 }
 
 static bool set_it(void *object)
 {
 	kill_hello();
-	return dict_set(dict_at(object), dict_plan()->key, dict_plan()->length) >= 0;
+	return dict_set(container_at(object), dict_plan()->key, dict_plan()->length) >= 0;
 }
 
 /* Whatever became of the victim's change, the key has changed then. */
@@ -192,7 +192,7 @@ static void set_by_another(void *object)
 
 static bool changed(void *object)
 {
-	struct prusik_dict *d = dict_at(object);
+	struct prusik_dict *d = container_at(object);
 	struct prk_dict_tally tally;
 	const uint32_t key = dict_plan()->key;
 
@@ -203,29 +203,30 @@ static bool changed(void *object)
 
 /* ---- the cases ---- */
 
+#define PLAN(...) .data = &(const struct dict_plan){ .container.sort = &dict_sort, __VA_ARGS__ }
 #define CASE(operation_, state_, ...)                                                             \
-	.noun = "dict", .operation = operation_, .state = state_, .size = DICT_BYTES,             \
-	.data = &(const struct dict_plan){ __VA_ARGS__ }, .begin = dict_begin,                    \
-	.setup = dict_setup, .victim = dict_victim, .recover = dict_recover, .check = dict_check
+	.noun = "dict", .operation = operation_, .state = state_, .size = CONTAINER_BYTES,        \
+	PLAN(__VA_ARGS__), .begin = container_begin, .setup = container_setup,                    \
+	.victim = container_victim, .recover = container_recover, .check = dict_check
 #define BESIDE .beside = dict_beside
 #define A_NEW .key = DICT_NEW, .length = 20
 
 static const struct kill_case dict_cases[] = {
-	{ CASE("set", "empty", .act = set, A_NEW, .expects = 1), BESIDE },
-	{ CASE("set", "one", .keys = 1, .act = set, A_NEW, .expects = 1) },
-	{ CASE("set", "many", .keys = 20, .act = set, A_NEW, .expects = 1), BESIDE },
-	{ CASE("set", "a page becomes full", .keys = 7, .act = set, A_NEW, .expects = 1) },
+	{ CASE("set", "empty", .act = set, A_NEW, .container.expects = 1), BESIDE },
+	{ CASE("set", "one", .keys = 1, .act = set, A_NEW, .container.expects = 1) },
+	{ CASE("set", "many", .keys = 20, .act = set, A_NEW, .container.expects = 1), BESIDE },
+	{ CASE("set", "a page becomes full", .keys = 7, .act = set, A_NEW, .container.expects = 1) },
 	{ CASE("set", "a value of its own page", .keys = 2, .act = set, .key = DICT_NEW, .length = 5000,
-	       .expects = 1), BESIDE },
-	{ CASE("set", "a bucket is split", .keys = 24, .act = set, A_NEW, .expects = 1), BESIDE },
-	{ CASE("set", "another bucket is split", .keys = 33, .act = set, A_NEW, .expects = 1) },
-	{ CASE("set", "a long bucket is split", .keys = 8, .crowd = 16, .act = set, A_NEW, .expects = 1),
+	       .container.expects = 1), BESIDE },
+	{ CASE("set", "a bucket is split", .keys = 24, .act = set, A_NEW, .container.expects = 1), BESIDE },
+	{ CASE("set", "another bucket is split", .keys = 33, .act = set, A_NEW, .container.expects = 1) },
+	{ CASE("set", "a long bucket is split", .keys = 8, .crowd = 16, .act = set, A_NEW, .container.expects = 1),
 	  BESIDE },
 	{ CASE("set", "a bucket becomes longer", .crowd = 6, .act = set_crowd, .key = 6, .length = 20,
-	       .expects = 1), BESIDE },
-	{ CASE("set", "watched", .keys = 3, .extra = watched, .act = set, A_NEW, .expects = 1) },
+	       .container.expects = 1), BESIDE },
+	{ CASE("set", "watched", .keys = 3, .extra = watched, .act = set, A_NEW, .container.expects = 1) },
 	{ CASE("set", "after a clear half done", .keys = 20, .extra = cleared, .act = set, A_NEW,
-	       .expects = 1) },
+	       .container.expects = 1) },
 	{ CASE("replace", "one", .keys = 1, .act = set, .key = 0, .length = 24), BESIDE },
 	{ CASE("replace", "many, the same length", .keys = 20, .act = set, .key = 3, .length = 20) },
 	{ CASE("replace", "many, in the middle of a resize", .keys = 30, .act = set, .key = 3, .length = 40),
@@ -235,11 +236,11 @@ static const struct kill_case dict_cases[] = {
 	  BESIDE },
 	{ CASE("replace", "long by long", .value = 5000, .keys = 2, .act = set, .key = 1, .length = 5500) },
 	{ CASE("insert", "many", .keys = 20, .act = insert, A_NEW), BESIDE },
-	{ CASE("insert", "there already", .keys = 20, .act = insert, .key = 3, .expects = -EEXIST) },
-	{ CASE("setdefault", "one", .keys = 1, .act = setdefault, A_NEW, .expects = 20) },
+	{ CASE("insert", "there already", .keys = 20, .act = insert, .key = 3, .container.expects = -EEXIST) },
+	{ CASE("setdefault", "one", .keys = 1, .act = setdefault, A_NEW, .container.expects = 20) },
 	{ CASE("setdefault", "there already", .keys = 2, .act = setdefault, .key = 1, .length = 40,
-	       .expects = 20) },
-	{ CASE("delete", "empty", .act = delete, .expects = -ENOENT) },
+	       .container.expects = 20) },
+	{ CASE("delete", "empty", .act = delete, .container.expects = -ENOENT) },
 	{ CASE("delete", "one", .keys = 1, .act = delete), BESIDE },
 	{ CASE("delete", "many, the last of its page", .keys = 9, .act = delete, .key = 8) },
 	{ CASE("delete", "in the middle of a resize", .keys = 30, .act = delete, .key = 5), BESIDE },
@@ -249,28 +250,28 @@ static const struct kill_case dict_cases[] = {
 	       .key = 29) },
 	{ CASE("delete", "a bucket becomes shorter", .crowd = 7, .act = delete_crowd, .key = 2), BESIDE },
 	{ CASE("delete", "a gap is closed", .crowd = 9, .act = delete_crowd, .key = 2), BESIDE },
-	{ CASE("pop", "one", .keys = 1, .act = pop, .expects = 20) },
-	{ CASE("pop", "many", .keys = 20, .act = pop, .key = 4, .expects = 20) },
-	{ CASE("add", "empty", .act = add, .key = DICT_NEW, .expects = 1), BESIDE },
+	{ CASE("pop", "one", .keys = 1, .act = pop, .container.expects = 20) },
+	{ CASE("pop", "many", .keys = 20, .act = pop, .key = 4, .container.expects = 20) },
+	{ CASE("add", "empty", .act = add, .key = DICT_NEW, .container.expects = 1), BESIDE },
 	{ CASE("add", "many", .keys = 20, .value = 8, .act = add, .key = 4), BESIDE },
 	{ CASE("cas", "many", .keys = 20, .act = cas, .key = 4), BESIDE },
-	{ CASE("cas", "different", .keys = 20, .value = 21, .act = cas, .key = 4, .expects = -ESTALE) },
-	{ CASE("modify", "one", .keys = 1, .act = modify, .expects = PRUSIK_DICT_SET), BESIDE },
-	{ CASE("modify", "many", .keys = 20, .act = modify, .key = 4, .expects = PRUSIK_DICT_SET) },
-	{ CASE("update", "three", .keys = 5, .act = update, .expects = 3, .prefix = true) },
-	{ CASE("update", "three, a bucket is split", .keys = 23, .act = update, .expects = 3, .prefix = true) },
+	{ CASE("cas", "different", .keys = 20, .value = 21, .act = cas, .key = 4, .container.expects = -ESTALE) },
+	{ CASE("modify", "one", .keys = 1, .act = modify, .container.expects = PRUSIK_DICT_SET), BESIDE },
+	{ CASE("modify", "many", .keys = 20, .act = modify, .key = 4, .container.expects = PRUSIK_DICT_SET) },
+	{ CASE("update", "three", .keys = 5, .act = update, .container.expects = 3, .prefix = true) },
+	{ CASE("update", "three, a bucket is split", .keys = 23, .act = update, .container.expects = 3, .prefix = true) },
 	{ CASE("clear", "empty", .act = clear), BESIDE },
 	{ CASE("clear", "one", .keys = 1, .act = clear) },
 	{ CASE("clear", "many", .keys = 30, .crowd = 8, .act = clear), BESIDE },
 	{ CASE("clear", "after a clear half done", .keys = 20, .extra = cleared, .act = clear) },
-	{ CASE("next", "many", .keys = 20, .act = iterate, .expects = 20) },
-	{ CASE("get", "many", .keys = 20, .act = get, .key = 4, .expects = 20) },
-	{ CASE("length", "many", .keys = 20, .act = length, .expects = 20) },
-	{ CASE("wait", "in vain", .keys = 3, .act = watch, .key = 1, .expects = -ETIMEDOUT) },
-	{ .noun = "dict", .operation = "set", .state = "somebody watches", .size = DICT_BYTES,
+	{ CASE("next", "many", .keys = 20, .act = iterate, .container.expects = 20) },
+	{ CASE("get", "many", .keys = 20, .act = get, .key = 4, .container.expects = 20) },
+	{ CASE("length", "many", .keys = 20, .act = length, .container.expects = 20) },
+	{ CASE("wait", "in vain", .keys = 3, .act = watch, .key = 1, .container.expects = -ETIMEDOUT) },
+	{ .noun = "dict", .operation = "set", .state = "somebody watches", .size = CONTAINER_BYTES,
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL,
-	  .data = &(const struct dict_plan){ .keys = 3, .extra = watched, .act = set, .key = 1, .length = 30 },
-	  .begin = dict_begin, .setup = with_a_watcher, .victim = dict_victim, .killed = set_by_another,
+	  PLAN(.keys = 3, .extra = watched, .act = set, .key = 1, .length = 30),
+	  .begin = container_begin, .setup = with_a_watcher, .victim = container_victim, .killed = set_by_another,
 	  .check = changed },
 };
 

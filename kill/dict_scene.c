@@ -3,15 +3,11 @@
 
 #include "data/made.h"
 #include "others.h"
-#include "shm/alloc.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* In kill_run->note. */
-enum { RESULT, BLOCKED };
+enum { BLOCKED };
 
 #define LONGEST 6000u
 
@@ -27,40 +23,11 @@ struct contents {
 	uint32_t count;
 };
 
-struct scene {
-	_Alignas(64) char start[DICT_BYTES];
-	_Alignas(64) char tried[DICT_BYTES];
-	struct prusik_arena handle;
-	struct contents before, after;
-	uint64_t body;
-	bool made;
-};
-_Static_assert(sizeof(struct scene) <= KILL_IMAGE_MAX, "a scene fits");
-
-static struct scene *scene(void)
-{
-	return (struct scene *)(void *)kill_run->image;
-}
+_Static_assert(sizeof(struct contents) <= CONTAINER_CONTENTS && sizeof(struct prusik_dict) <= CONTAINER_HANDLE, "they fit");
 
 const struct dict_plan *dict_plan(void)
 {
 	return kill_now_case->data;
-}
-
-struct prusik_dict *dict_at(void *object)
-{
-	static struct prusik_dict view[4];
-	static struct prusik_arena arena[4];
-	static uint32_t turn;
-	struct prk_dict_body *body = (struct prk_dict_body *)(void *)((char *)object + scene()->body);
-
-	turn = (turn + 1) % 4;
-	arena[turn] = scene()->handle;
-	arena[turn].shm = object;
-	view[turn] = (struct prusik_dict){
-		.view = { &body->heap, &arena[turn] }, .body = body, .key0 = 1, .key1 = 2,
-	};
-	return &view[turn];
 }
 
 const void *dict_value(uint32_t key, uint64_t length)
@@ -101,9 +68,10 @@ static uint64_t fold(const unsigned char *bytes, uint64_t length)
 }
 
 /* Those keys apart that others set. False: nonsense. */
-static bool read_all(struct prusik_dict *d, struct contents *c)
+static bool read_all(void *d, void *ret_contents)
 {
 	static unsigned char bytes[LONGEST];
+	struct contents *c = ret_contents;
 	struct prusik_dict_cursor cursor = { 0 };
 	uint32_t key;
 	struct iovec k = { &key, sizeof key }, v = { bytes, sizeof bytes };
@@ -136,8 +104,10 @@ static bool same_pair(const struct pair *a, const struct pair *b)
 	return a->length == b->length && a->fold == b->fold;
 }
 
-static bool same(const struct contents *a, const struct contents *b)
+static bool same(const void *contents, const void *other)
 {
+	const struct contents *a = contents, *b = other;
+
 	for (uint32_t i = 0; i < a->count; i++)
 		if (!same_pair(&a->pair[i], pair_of(b, a->pair[i].key)))
 			return false;
@@ -146,8 +116,10 @@ static bool same(const struct contents *a, const struct contents *b)
 
 /* ---- making ---- */
 
-static bool set_keys(struct prusik_dict *d, const struct dict_plan *plan)
+static bool fill(void *handle)
 {
+	const struct dict_plan *plan = dict_plan();
+	struct prusik_dict *d = handle;
 	uint64_t length = plan->value ? plan->value : 20;
 	uint32_t key;
 
@@ -163,86 +135,53 @@ static bool set_keys(struct prusik_dict *d, const struct dict_plan *plan)
 	return !plan->extra || plan->extra(d);
 }
 
-static bool make_pictures(const struct dict_plan *plan)
+static bool create(struct prusik_arena *arena, uint64_t *ret_body)
 {
-	struct scene *s = scene();
-
-	if (!set_keys(dict_at(s->start), plan))
-		return false;
-	memcpy(s->tried, s->start, DICT_BYTES);
-	bool ok = read_all(dict_at(s->tried), &s->before);
-	int64_t r = plan->act(dict_at(s->tried), plan);
-	if (r != plan->expects)
-		printf("        the operation returns %d, not %d\n", (int)r, (int)plan->expects);
-	return ok && r == plan->expects && read_all(dict_at(s->tried), &s->after);
-}
-
-static bool make_scene(void *unused)
-{
-	struct scene *s = scene();
-	struct prusik_arena *arena;
 	struct prusik_dict *dict;
 
-	(void)unused;
-	if (prk_joined() < 0 || prusik_arena_create(NULL, DICT_BYTES, &arena) != 0 ||
-	    prusik_dict_create(arena, "it", NULL, &dict) != 0)
+	if (prusik_dict_create(arena, "it", NULL, &dict) != 0)
 		return false;
 	dict->body->key0 = 1;
 	dict->body->key1 = 2;
-	s->handle = *arena;
-	s->body = prk_reference_offset(prusik_dict_reference(dict));
-	memcpy(s->start, arena->shm, DICT_BYTES);
+	*ret_body = prk_reference_offset(prusik_dict_reference(dict));
 	prusik_dict_free(dict);
-	prusik_arena_close(arena);
-	s->made = make_pictures(dict_plan());
-	return kill_claim(s->made, "the scene can be made");
+	return true;
 }
 
-void dict_begin(void *image)
+static void look(struct prusik_arena *arena, void *made, void *ret_handle)
 {
-	memset(image, 0, sizeof(struct scene));
-	kill_settle(kill_start(make_scene, KILL_FINISHES));
-}
+	struct prk_dict_body *body = made;
 
-void dict_setup(void *object)
-{
-	memcpy(object, scene()->start, DICT_BYTES);
+	*(struct prusik_dict *)ret_handle = (struct prusik_dict){
+		.view = { &body->heap, arena }, .body = body, .key0 = 1, .key1 = 2,
+	};
 }
 
 /* ---- acting ---- */
 
-void dict_victim(void *object)
+static int64_t act(void *handle)
 {
-	kill_run->note[RESULT] = (uint32_t)dict_plan()->act(dict_at(object), dict_plan());
-}
-
-void dict_recover(void *object)
-{
-	struct prusik_dict *d = dict_at(object);
-
-	if (prk_dict_lock(d) == 0)
-		prk_dict_unlock(d, 0);
+	return dict_plan()->act(handle, dict_plan());
 }
 
 /* A reader sees one of the two, for each key, and waits for nobody. */
 static bool read_beside(void *object)
 {
-	struct scene *s = scene();
+	const struct contents *before = container_before(), *after = container_after();
 	struct contents c;
 
 	kill_hello();
-	if (!kill_claim(read_all(dict_at(object), &c), "somebody beside can read"))
+	if (!kill_claim(read_all(container_at(object), &c), "somebody beside can read"))
 		return false;
 	for (uint32_t i = 0; i < c.count; i++) {
 		const struct pair *p = &c.pair[i];
-		if (!kill_claim(same_pair(p, pair_of(&s->before, p->key)) ||
-					same_pair(p, pair_of(&s->after, p->key)),
+		if (!kill_claim(same_pair(p, pair_of(before, p->key)) || same_pair(p, pair_of(after, p->key)),
 				"what he reads is a value before or after"))
 			return false;
 	}
-	for (uint32_t i = 0; i < s->before.count; i++) {
-		const struct pair *p = &s->before.pair[i];
-		if (!kill_claim(!same_pair(p, pair_of(&s->after, p->key)) || pair_of(&c, p->key),
+	for (uint32_t i = 0; i < before->count; i++) {
+		const struct pair *p = &before->pair[i];
+		if (!kill_claim(!same_pair(p, pair_of(after, p->key)) || pair_of(&c, p->key),
 				"he finds every key that stays"))
 			return false;
 	}
@@ -251,7 +190,7 @@ static bool read_beside(void *object)
 
 static bool write_beside(void *object)
 {
-	struct prusik_dict *d = dict_at(object);
+	struct prusik_dict *d = container_at(object);
 	const uint32_t key = DICT_BESIDE;
 
 	if (prk_joined() < 0)
@@ -272,81 +211,79 @@ void dict_beside(void *object)
 
 /* ---- checking ---- */
 
-static bool owns_all(struct prusik_dict *d)
-{
-	struct prusik_arena_stats stats;
-	struct prk_dict_tally tally;
-
-	return kill_claim(prk_dict_valid(d, &tally), "the dict is valid") &&
-	       kill_claim(prk_arena_valid(d->view.arena), "the arena is valid") &&
-	       kill_claim(prusik_arena_stats(d->view.arena, &stats) == 0, "it can be counted") &&
-	       kill_claim(stats.blocks == tally.blocks, "every block is the dict's");
-}
-
 /* Of the keys that are set one by one, the first ones are, and nothing else has changed. */
-static bool is_prefix(const struct contents *c)
+static bool is_prefix(const void *contents)
 {
-	const struct scene *s = scene();
+	const struct contents *c = contents, *after = container_after();
 	bool more = true;
 
-	for (uint32_t i = 0; i < s->after.count; i++) {
-		const struct pair *p = &s->after.pair[i];
+	if (!dict_plan()->prefix)
+		return false;
+	for (uint32_t i = 0; i < after->count; i++) {
+		const struct pair *p = &after->pair[i];
 		if (p->key < DICT_NEW && !same_pair(p, pair_of(c, p->key)))
 			return false;
 	}
 	for (uint32_t key = DICT_NEW; key < DICT_NEW + 8; key++) {
 		const struct pair *p = pair_of(c, key);
-		if ((p && !more) || (p && !same_pair(p, pair_of(&s->after, key))))
+		if ((p && !more) || (p && !same_pair(p, pair_of(after, key))))
 			return false;
 		more = p != NULL;
 	}
 	return true;
 }
 
-static bool as_promised(const struct contents *c)
+static bool valid(void *handle, uint64_t *ret_blocks)
 {
-	const struct dict_plan *plan = dict_plan();
-	const struct scene *s = scene();
+	struct prk_dict_tally tally;
+	bool is_valid = prk_dict_valid(handle, &tally);
 
-	if (!kill_run->finished)
-		return kill_claim(same(c, &s->before) || same(c, &s->after) || (plan->prefix && is_prefix(c)),
-				  "the dict is as before, or as after");
-	return kill_claim((int32_t)kill_run->note[RESULT] == (int32_t)plan->expects,
-			  "the operation returns what it should") &&
-	       kill_claim(same(c, &s->after), "the dict is as after");
+	*ret_blocks = tally.blocks;
+	return is_valid;
 }
 
-/* A newcomer can use it as ever, and throw it away. */
-static bool serves(struct prusik_dict *d)
+static int lock(void *handle)
 {
-	uint64_t *link = &d->view.arena->shm->root[0].link;
-	struct prusik_arena_stats stats;
+	return prk_dict_lock(handle);
+}
+
+static void unlock(void *handle)
+{
+	prk_dict_unlock(handle, 0);
+}
+
+const struct container_sort dict_sort = {
+	create, look, fill, act, read_all, same, is_prefix, valid, lock, unlock, prusik_dict_destroy,
+};
+
+/* A newcomer can use it as ever, and throw it away. */
+static bool serves(void *object)
+{
+	struct prusik_dict *d = container_at(object);
 	bool ok = true;
 
 	for (uint32_t key = 0; key < 30; key++)
 		ok = ok && dict_set(d, key, 24) >= 0;
-	ok = kill_claim(ok, "a newcomer can set") && owns_all(d);
+	ok = kill_claim(ok, "a newcomer can set") && container_owns_all(object);
 	for (uint32_t key = 0; key < 30; key++)
 		ok = ok && kill_claim(prusik_dict_delete(d, &key, sizeof key) == 0, "and delete");
-	return ok && owns_all(d) && kill_claim(prusik_dict_clear(d) == 0, "and clear") && owns_all(d) &&
-	       kill_claim(prusik_dict_destroy(d->view.arena, link) == 0, "and destroy") &&
-	       prusik_arena_stats(d->view.arena, &stats) == 0 &&
-	       kill_claim(stats.blocks == 0, "and then all is given back");
+	return ok && container_owns_all(object) && kill_claim(prusik_dict_clear(d) == 0, "and clear") &&
+	       container_owns_all(object) && container_gives_all_back(object);
 }
 
 bool dict_check(void *object)
 {
-	struct prusik_dict *d = dict_at(object);
+	struct prusik_dict *d = container_at(object);
 	const uint32_t key = DICT_BESIDE;
 	struct contents c;
 
 	/* Before anybody has cleaned up: readers need nobody for that. */
-	if (!kill_claim(scene()->made, "there is a scene") ||
-	    !kill_claim(kill_run->note[BLOCKED] == 0, "a reader waits for nobody") ||
-	    !kill_claim(read_all(d, &c), "it can be read") || !as_promised(&c))
+	if (!container_made() || !kill_claim(kill_run->note[BLOCKED] == 0, "a reader waits for nobody") ||
+	    !kill_claim(read_all(d, &c), "it can be read") || !container_as_promised(&c))
 		return false;
 	prusik_dict_delete(d, &key, sizeof key);
 	struct contents again;
-	return owns_all(d) && kill_claim(read_all(d, &again) && same(&c, &again), "what was read is not taken back") &&
-	       serves(d);
+	return container_owns_all(object) &&
+	       kill_claim(read_all(container_at(object), &again) && same(&c, &again), "what was read is not taken back") &&
+	       serves(object);
 }

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dict_scene - dicts for cases: how they begin, and what they are compared with
- *
- * The object is an arena with one dict in it. It is made once for a case, and its bytes
- * are copied at each point. Besides the start there are what it holds (before), and
- * what it holds when the operation has been done (after). After a kill the dict must
- * hold one of the two, key by key; be valid; and own every block of the arena.
+ * dict_scene - dicts for cases (container.h), compared key by key
  *
  * Keys are numbers. The dicts hash with a key that is always the same, so that which
  * keys lie in one bucket can be said: crowd keys all belong to bucket 0 of 8.
@@ -13,11 +8,10 @@
 #ifndef KILL_DICT_SCENE_H
 #define KILL_DICT_SCENE_H
 
-#include "kill.h"
+#include "container.h"
 
 #include "data/dict.h"
 
-#define DICT_BYTES ((size_t)PRK_ARENA_MIN)
 #define DICT_KEYS_MAX 64u
 
 /* Keys that are in no start state. */
@@ -25,6 +19,7 @@
 #define DICT_BESIDE 6000u /* set and deleted by others */
 
 struct dict_plan {
+	struct container_plan container;
 	uint32_t keys; /* 0, 1, ... are set, */
 	uint32_t crowd; /* then so many crowd keys, */
 	uint32_t deleted; /* then so many of the former are deleted, from 0 on */
@@ -33,12 +28,10 @@ struct dict_plan {
 	int64_t (*act)(struct prusik_dict *d, const struct dict_plan *plan);
 	uint32_t key; /* for act */
 	uint64_t length;
-	int64_t expects; /* of act */
 	bool prefix; /* it sets DICT_NEW and the keys after it, one by one */
 };
 
-/* The dict in the arena whose bytes lie there. Overwritten by the next call but three. */
-struct prusik_dict *dict_at(void *object);
+extern const struct container_sort dict_sort;
 const struct dict_plan *dict_plan(void);
 /* The i-th key that belongs to bucket 0 of 8. */
 uint32_t dict_crowd_key(uint32_t i);
@@ -46,11 +39,7 @@ uint32_t dict_crowd_key(uint32_t i);
 const void *dict_value(uint32_t key, uint64_t length);
 int dict_set(struct prusik_dict *d, uint32_t key, uint64_t length);
 
-/* What kill_case wants. */
-void dict_begin(void *image);
-void dict_setup(void *object);
-void dict_victim(void *object);
-void dict_recover(void *object);
+/* For case.beside, and case.check. */
 void dict_beside(void *object);
 bool dict_check(void *object);
 

@@ -2,32 +2,25 @@
 /*
  * kill: list
  *
- * The object is an arena with one list in it, made once for a case and copied at each
- * point. After a kill the list must hold what it held, or what it holds when the
- * operation has been done, item by item; be valid; and own every block of the arena.
+ * Items are compared one by one (container.h).
  */
-#include "kill.h"
+#include "container.h"
 #include "others.h"
 
 #include "data/list.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#define BYTES ((size_t)PRK_ARENA_MIN)
 #define ITEMS_MAX 400u
 
-/* In kill_run->note. */
-enum { RESULT };
-
 struct plan {
+	struct container_plan container;
 	uint32_t items; /* numbers from 1 on, appended */
 	uint32_t popped; /* then so many are taken out, at position at */
 	uint32_t at;
 	uint32_t length; /* of what act puts */
 	int64_t (*act)(struct prusik_list *l, const struct plan *plan);
-	int64_t expects;
 	bool cleared; /* somebody has cleared it, and died before he threw anything away */
 	bool prefix; /* it appends, one by one */
 };
@@ -37,45 +30,20 @@ struct contents {
 	int64_t count;
 };
 
-struct scene {
-	_Alignas(64) char start[BYTES];
-	_Alignas(64) char tried[BYTES];
-	struct prusik_arena handle;
-	struct contents before, after;
-	uint64_t body;
-	bool made;
-};
-_Static_assert(sizeof(struct scene) <= KILL_IMAGE_MAX, "a scene fits");
-
-static struct scene *scene(void)
-{
-	return (struct scene *)(void *)kill_run->image;
-}
+_Static_assert(sizeof(struct contents) <= CONTAINER_CONTENTS && sizeof(struct prusik_list) <= CONTAINER_HANDLE, "they fit");
 
 static const struct plan *plan(void)
 {
 	return kill_now_case->data;
 }
 
-static struct prusik_list *list_at(void *object)
-{
-	static struct prusik_list view[4];
-	static struct prusik_arena arena[4];
-	static uint32_t turn;
-	struct prk_list_body *body = (struct prk_list_body *)(void *)((char *)object + scene()->body);
-
-	turn = (turn + 1) % 4;
-	arena[turn] = scene()->handle;
-	arena[turn].shm = object;
-	view[turn] = (struct prusik_list){ .view = { &body->heap, &arena[turn] }, .body = body };
-	return &view[turn];
-}
-
 /* ---- contents ---- */
 
-static bool read_all(struct prusik_list *l, struct contents *c)
+static bool read_all(void *handle, void *ret_contents)
 {
 	static unsigned char bytes[6000];
+	struct prusik_list *l = handle;
+	struct contents *c = ret_contents;
 
 	c->count = prusik_list_length(l);
 	if (c->count < 0 || c->count > ITEMS_MAX)
@@ -91,25 +59,45 @@ static bool read_all(struct prusik_list *l, struct contents *c)
 	return true;
 }
 
-static bool same(const struct contents *a, const struct contents *b)
+static bool same(const void *contents, const void *other)
 {
+	const struct contents *a = contents, *b = other;
+
 	return a->count == b->count && memcmp(a->fold, b->fold, (size_t)a->count * sizeof a->fold[0]) == 0;
 }
 
-static bool is_prefix(const struct contents *c)
+static bool is_prefix(const void *contents)
 {
-	const struct scene *s = scene();
+	const struct contents *c = contents, *before = container_before(), *after = container_after();
 
-	return c->count >= s->before.count && c->count <= s->after.count &&
-	       memcmp(c->fold, s->after.fold, (size_t)c->count * sizeof c->fold[0]) == 0;
+	return plan()->prefix && c->count >= before->count && c->count <= after->count &&
+	       memcmp(c->fold, after->fold, (size_t)c->count * sizeof c->fold[0]) == 0;
 }
 
 /* ---- making ---- */
 
-static bool make_pictures(const struct plan *p)
+static bool create(struct prusik_arena *arena, uint64_t *ret_body)
 {
-	struct scene *s = scene();
-	struct prusik_list *l = list_at(s->start);
+	struct prusik_list *list;
+
+	if (prusik_list_create(arena, "it", NULL, &list) != 0)
+		return false;
+	*ret_body = prk_reference_offset(prusik_list_reference(list));
+	prusik_list_free(list);
+	return true;
+}
+
+static void look(struct prusik_arena *arena, void *made, void *ret_handle)
+{
+	struct prk_list_body *body = made;
+
+	*(struct prusik_list *)ret_handle = (struct prusik_list){ .view = { &body->heap, arena }, .body = body };
+}
+
+static bool fill(void *handle)
+{
+	const struct plan *p = plan();
+	struct prusik_list *l = handle;
 
 	for (uint32_t i = 1; i <= p->items; i++)
 		if (prusik_list_append(l, &i, sizeof i) != 0)
@@ -121,56 +109,36 @@ static bool make_pictures(const struct plan *p)
 		l->body->litter = 1;
 		l->body->half ^= 1;
 	}
-	memcpy(s->tried, s->start, BYTES);
-	bool ok = read_all(list_at(s->tried), &s->before);
-	int64_t r = p->act(list_at(s->tried), p);
-	if (r != p->expects)
-		printf("        the operation returns %d, not %d\n", (int)r, (int)p->expects);
-	return ok && r == p->expects && read_all(list_at(s->tried), &s->after);
+	return true;
 }
 
-static bool make_scene(void *unused)
+static int64_t act(void *handle)
 {
-	struct scene *s = scene();
-	struct prusik_arena *arena;
-	struct prusik_list *list;
-
-	(void)unused;
-	if (prk_joined() < 0 || prusik_arena_create(NULL, BYTES, &arena) != 0 ||
-	    prusik_list_create(arena, "it", NULL, &list) != 0)
-		return false;
-	s->handle = *arena;
-	s->body = prk_reference_offset(prusik_list_reference(list));
-	memcpy(s->start, arena->shm, BYTES);
-	prusik_list_free(list);
-	prusik_arena_close(arena);
-	s->made = make_pictures(plan());
-	return kill_claim(s->made, "the scene can be made");
+	return plan()->act(handle, plan());
 }
 
-static void begin(void *image)
+static bool valid(void *handle, uint64_t *ret_blocks)
 {
-	memset(image, 0, sizeof(struct scene));
-	kill_settle(kill_start(make_scene, KILL_FINISHES));
+	struct prk_list_tally tally;
+	bool is_valid = prk_list_valid(handle, &tally);
+
+	*ret_blocks = tally.blocks;
+	return is_valid;
 }
 
-static void setup(void *object)
+static int lock(void *handle)
 {
-	memcpy(object, scene()->start, BYTES);
+	return prk_list_lock(handle);
 }
 
-static void victim(void *object)
+static void unlock(void *handle)
 {
-	kill_run->note[RESULT] = (uint32_t)plan()->act(list_at(object), plan());
+	prk_list_unlock(handle, 0);
 }
 
-static void recover(void *object)
-{
-	struct prusik_list *l = list_at(object);
-
-	if (prk_list_lock(l) == 0)
-		prk_list_unlock(l, 0);
-}
+static const struct container_sort list = {
+	create, look, fill, act, read_all, same, is_prefix, valid, lock, unlock, prusik_list_destroy,
+};
 
 /* ---- operations ---- */
 
@@ -241,7 +209,7 @@ static int64_t count(struct prusik_list *l, const struct plan *p)
 
 static bool pass_by(void *object)
 {
-	struct prusik_list *l = list_at(object);
+	struct prusik_list *l = container_at(object);
 	struct contents c;
 
 	if (prk_joined() < 0)
@@ -261,61 +229,36 @@ static void passer_by(void *object)
 
 /* ---- checking ---- */
 
-static bool owns_all(struct prusik_list *l)
+static bool serves(void *object)
 {
-	struct prusik_arena_stats stats;
-	struct prk_list_tally tally;
-
-	return kill_claim(prk_list_valid(l, &tally), "the list is valid") &&
-	       kill_claim(prk_arena_valid(l->view.arena), "the arena is valid") &&
-	       kill_claim(prusik_arena_stats(l->view.arena, &stats) == 0, "it can be counted") &&
-	       kill_claim(stats.blocks == tally.blocks, "every block is the list's");
-}
-
-static bool as_promised(const struct contents *c)
-{
-	const struct scene *s = scene();
-
-	if (!kill_run->finished)
-		return kill_claim(same(c, &s->before) || same(c, &s->after) || (plan()->prefix && is_prefix(c)),
-				  "the list is as before, or as after");
-	return kill_claim((int32_t)kill_run->note[RESULT] == (int32_t)plan()->expects,
-			  "the operation returns what it should") &&
-	       kill_claim(same(c, &s->after), "the list is as after");
-}
-
-static bool serves(struct prusik_list *l)
-{
-	uint64_t *link = &l->view.arena->shm->root[0].link;
-	struct prusik_arena_stats stats;
+	struct prusik_list *l = container_at(object);
 	bool ok = true;
 
 	for (uint32_t i = 0; i < 40; i++)
 		ok = ok && prusik_list_insert(l, i, &i, sizeof i) == 0;
-	ok = kill_claim(ok, "a newcomer can insert") && owns_all(l);
+	ok = kill_claim(ok, "a newcomer can insert") && container_owns_all(object);
 	while (ok && prusik_list_length(l) > 0)
 		ok = kill_claim(prusik_list_pop(l, 0, NULL, 0) >= 0, "and take out");
-	return ok && owns_all(l) && kill_claim(prusik_list_clear(l) == 0, "and clear") &&
-	       kill_claim(prusik_list_destroy(l->view.arena, link) == 0, "and destroy") &&
-	       prusik_arena_stats(l->view.arena, &stats) == 0 &&
-	       kill_claim(stats.blocks == 0, "and then all is given back");
+	return ok && container_owns_all(object) && kill_claim(prusik_list_clear(l) == 0, "and clear") &&
+	       container_gives_all_back(object);
 }
 
 static bool check(void *object)
 {
-	struct prusik_list *l = list_at(object);
+	struct prusik_list *l = container_at(object);
 	struct contents c;
 
 	/* Somebody beside may have appended, and died with the rest before he removed it. */
 	prusik_list_remove(l, "beside", 6);
-	return kill_claim(scene()->made, "there is a scene") && kill_claim(read_all(l, &c), "it can be read") &&
-	       as_promised(&c) && owns_all(l) && serves(l);
+	return container_made() && kill_claim(read_all(l, &c), "it can be read") && container_as_promised(&c) &&
+	       container_owns_all(object) && serves(object);
 }
 
 #define CASE(operation_, state_, ...)                                                              \
-	.noun = "list", .operation = operation_, .state = state_, .size = BYTES,                   \
-	.data = &(const struct plan){ __VA_ARGS__ }, .begin = begin, .setup = setup,               \
-	.victim = victim, .recover = recover, .check = check
+	.noun = "list", .operation = operation_, .state = state_, .size = CONTAINER_BYTES,         \
+	.data = &(const struct plan){ .container.sort = &list, __VA_ARGS__ },                      \
+	.begin = container_begin, .setup = container_setup, .victim = container_victim,            \
+	.recover = container_recover, .check = check
 #define BESIDE .beside = passer_by
 
 static const struct kill_case list_cases[] = {
@@ -326,29 +269,29 @@ static const struct kill_case list_cases[] = {
 	{ CASE("append", "the nodes above are full", .items = 197, .act = append, .length = 4), BESIDE },
 	{ CASE("append", "an item of its own page", .items = 3, .act = append, .length = 5000), BESIDE },
 	{ CASE("append", "after a clear half done", .items = 40, .cleared = true, .act = append, .length = 4) },
-	{ CASE("extend", "a leaf becomes full", .items = 13, .act = extend, .length = 4, .expects = 3,
+	{ CASE("extend", "a leaf becomes full", .items = 13, .act = extend, .length = 4, .container.expects = 3,
 	       .prefix = true) },
 	{ CASE("insert", "at the beginning", .items = 30, .act = insert, .length = 4), BESIDE },
 	{ CASE("insert", "in the middle of a full leaf", .items = 60, .act = insert, .at = 20, .length = 4),
 	  BESIDE },
 	{ CASE("set", "one", .items = 1, .act = set, .length = 30), BESIDE },
 	{ CASE("set", "many", .items = 60, .act = set, .at = 20, .length = 5000), BESIDE },
-	{ CASE("pop", "empty", .act = pop, .expects = -ENOENT) },
-	{ CASE("pop", "one", .items = 1, .act = pop, .expects = 4), BESIDE },
-	{ CASE("pop", "many", .items = 60, .act = pop, .at = 20, .expects = 4), BESIDE },
-	{ CASE("pop", "the last of its leaf", .items = 15, .popped = 0, .at = 14, .act = pop, .expects = 4) },
-	{ CASE("pop", "a leaf of one item", .items = 16, .at = 15, .act = pop, .expects = 4), BESIDE },
-	{ CASE("pop", "nodes of one leaf of one item", .items = 198, .at = 197, .act = pop, .expects = 4), BESIDE },
-	{ CASE("pop", "leaves are merged", .items = 40, .popped = 9, .at = 15, .act = pop, .expects = 4), BESIDE },
-	{ CASE("pop", "the tree becomes lower", .items = 20, .popped = 8, .at = 0, .act = pop, .expects = 4) },
-	{ CASE("remove", "many", .items = 60, .at = 20, .act = remove_one, .expects = 20) },
+	{ CASE("pop", "empty", .act = pop, .container.expects = -ENOENT) },
+	{ CASE("pop", "one", .items = 1, .act = pop, .container.expects = 4), BESIDE },
+	{ CASE("pop", "many", .items = 60, .act = pop, .at = 20, .container.expects = 4), BESIDE },
+	{ CASE("pop", "the last of its leaf", .items = 15, .popped = 0, .at = 14, .act = pop, .container.expects = 4) },
+	{ CASE("pop", "a leaf of one item", .items = 16, .at = 15, .act = pop, .container.expects = 4), BESIDE },
+	{ CASE("pop", "nodes of one leaf of one item", .items = 198, .at = 197, .act = pop, .container.expects = 4), BESIDE },
+	{ CASE("pop", "leaves are merged", .items = 40, .popped = 9, .at = 15, .act = pop, .container.expects = 4), BESIDE },
+	{ CASE("pop", "the tree becomes lower", .items = 20, .popped = 8, .at = 0, .act = pop, .container.expects = 4) },
+	{ CASE("remove", "many", .items = 60, .at = 20, .act = remove_one, .container.expects = 20) },
 	{ CASE("clear", "empty", .act = clear) },
 	{ CASE("clear", "one", .items = 1, .act = clear), BESIDE },
 	{ CASE("clear", "many", .items = 60, .act = clear), BESIDE },
 	{ CASE("clear", "after a clear half done", .items = 40, .cleared = true, .act = clear) },
-	{ CASE("get", "many", .items = 60, .at = 20, .act = get, .expects = 4) },
-	{ CASE("index", "many", .items = 60, .at = 20, .act = find, .expects = 20) },
-	{ CASE("count", "many", .items = 60, .at = 20, .act = count, .expects = 1) },
+	{ CASE("get", "many", .items = 60, .at = 20, .act = get, .container.expects = 4) },
+	{ CASE("index", "many", .items = 60, .at = 20, .act = find, .container.expects = 20) },
+	{ CASE("count", "many", .items = 60, .at = 20, .act = count, .container.expects = 1) },
 };
 
 const struct kill_table kill_list_table = KILL_TABLE(list_cases);

@@ -9,6 +9,7 @@
  */
 #include "kill.h"
 #include "others.h"
+#include "section.h"
 
 #include "data/value.h"
 
@@ -19,15 +20,15 @@
 #define RECORD_BYTES 40u
 
 /* In kill_run->note. */
-enum { RESULT, OWNER, BLOCKED, ACTED };
+enum { RESULT, BLOCKED, ACTED };
 
 struct plan {
+	struct section_plan held;
 	uint32_t kind; /* 0: signed numbers */
 	int64_t before, after;
 	int64_t between; /* of a section; 0: it is none */
 	int (*act)(struct prusik_value *v, const struct plan *plan);
 	int expects;
-	bool orphan; /* somebody died in a section before */
 };
 
 struct record {
@@ -199,48 +200,23 @@ static void setup(void *object)
 		b->held = 0x3333; /* which means nothing then */
 }
 
-/* ---- those beside the victim ---- */
-
-static bool owner(void *object)
+static int open_section(void *object, int64_t deadline)
 {
 	struct prusik_value v = view_of(object);
-	bool ok = kill_claim(prusik_value_lock(&v, PRUSIK_FOREVER) == 0, "an owner gets the lock");
 
-	kill_await_go(1);
-	return ok && kill_claim(prusik_value_unlock(&v) == 0, "and gives it back");
+	return prusik_value_lock(&v, deadline);
 }
 
-static void an_owner(void *object)
+static int close_section(void *object)
 {
-	setup(object);
-	kill_run->note[OWNER] = (uint32_t)kill_asleep(owner, KILL_FINISHES);
+	struct prusik_value v = view_of(object);
+
+	return prusik_value_unlock(&v);
 }
 
-static void a_staying_owner(void *object)
-{
-	setup(object);
-	kill_run->note[OWNER] = (uint32_t)kill_asleep(owner, KILL_STAYS);
-}
+static const struct section_verbs verbs = { setup, open_section, close_section };
 
-static void a_dead_owner(void *object)
-{
-	a_staying_owner(object);
-	kill_now((int)kill_run->note[OWNER]);
-}
-
-static void owner_lets_go(void *object, int times)
-{
-	(void)object;
-	if (times == 0)
-		kill_go();
-}
-
-static void owner_is_killed(void *object, int times)
-{
-	(void)object;
-	if (times == 0)
-		kill_now((int)kill_run->note[OWNER]);
-}
+/* ---- those beside the victim ---- */
 
 static bool is_allowed(int64_t n)
 {
@@ -362,24 +338,20 @@ static bool as_promised(int64_t n)
 }
 
 /* Is the one who opens a section told what he is to be told? */
-static bool tells(struct prusik_value *v, int64_t n)
+static bool tells(void *object, int64_t n)
 {
 	const struct plan *p = plan();
-	int r = prusik_value_lock(v, PRUSIK_FOREVER);
+	int r = section_told(object);
 
-	if (!kill_claim(r == 0 || r == PRUSIK_RECOVERED, "a newcomer gets the lock"))
+	if (r < 0)
 		return false;
 	if (p->between && ((n ^ p->between) & (BESIDE - 1)) == 0 && !kill_claim(r == PRUSIK_RECOVERED, "told of a death"))
 		return false;
 	/* If all have died, so has an owner who was to live. */
 	if (!p->between && !kill_run->everybody_died &&
-	    !kill_claim(r == (p->orphan ? PRUSIK_RECOVERED : 0), "told of a death, if of one in a section"))
+	    !kill_claim(r == (p->held.orphan ? PRUSIK_RECOVERED : 0), "told of a death, if of one in a section"))
 		return false;
-	if (p->between && kill_run->finished && !kill_claim(r == 0, "a section that is over is not told of"))
-		return false;
-	return kill_claim(prusik_value_unlock(v) == 0, "he gives it back") &&
-	       kill_claim(prusik_value_lock(v, PRUSIK_NOW) == 0, "and is not told again") &&
-	       kill_claim(prusik_value_unlock(v) == 0, "and again");
+	return !p->between || !kill_run->finished || kill_claim(r == 0, "a section that is over is not told of");
 }
 
 static bool serves(struct prusik_value *v)
@@ -405,7 +377,7 @@ static bool check(void *object)
 	if (kill_run->finished && !as_promised(n))
 		return false;
 	recover(object);
-	return kill_claim(read_number(&v, &again) && again == n, "what was read is not taken back") && tells(&v, n) &&
+	return kill_claim(read_number(&v, &again) && again == n, "what was read is not taken back") && tells(object, n) &&
 	       serves(&v);
 }
 
@@ -419,7 +391,7 @@ static bool serves_on(void *object)
 
 #define VALUE(operation_, state_, ...)                                                             \
 	.noun = "value", .operation = operation_, .state = state_, .size = sizeof(struct box),     \
-	.data = &(const struct plan){ __VA_ARGS__ }, .victim = victim, .recover = recover
+	.data = &(const struct plan){ .held.verbs = &verbs, __VA_ARGS__ }, .victim = victim, .recover = recover
 #define CASE(operation_, state_, ...) VALUE(operation_, state_, __VA_ARGS__), .setup = setup, .check = check
 #define HELD(operation_, state_, ...)                                                              \
 	VALUE(operation_, state_, __VA_ARGS__), .is = KILL_WARM | KILL_NO_SNAPSHOT, .check = check
@@ -464,20 +436,20 @@ static const struct kill_case value_cases[] = {
 	  .check = serves_on },
 	{ VALUE("modify", "two wait for a change", .before = 5, .after = 6, .act = modify), .setup = two_waiters,
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .killed = changed_unless_it_is, .check = serves_on },
-	{ VALUE("add", "a dead one has the lock", .before = 5, .after = 6, .act = add, .orphan = true),
-	  .setup = a_dead_owner, .check = check, BESIDE_IT },
-	{ VALUE("set", "a dead one has a record's lock", RECORD, .before = 5, .after = 6, .act = set, .orphan = true),
-	  .setup = a_dead_owner, .check = check, BESIDE_IT },
+	{ VALUE("add", "a dead one has the lock", .before = 5, .after = 6, .act = add, .held.orphan = true),
+	  .setup = section_orphaned, .check = check, BESIDE_IT },
+	{ VALUE("set", "a dead one has a record's lock", RECORD, .before = 5, .after = 6, .act = set, .held.orphan = true),
+	  .setup = section_orphaned, .check = check, BESIDE_IT },
 	{ VALUE("modify", "a dead one has the lock", .before = 5, .after = 6, .act = modify, .expects = 3,
-		.orphan = true), .setup = a_dead_owner, .check = check },
+		.held.orphan = true), .setup = section_orphaned, .check = check },
 	{ VALUE("lock to unlock", "a dead one has it", .before = 5, .between = 60, .after = 8, .act = section,
-		.expects = PRUSIK_RECOVERED), .setup = a_dead_owner, .check = check, BESIDE_IT },
-	{ HELD("add", "somebody has the lock", .before = 5, .after = 6, .act = add), .setup = an_owner,
-	  .unblock = owner_lets_go },
-	{ HELD("add", "who has the lock dies", .before = 5, .after = 6, .act = add, .orphan = true),
-	  .setup = a_staying_owner, .unblock = owner_is_killed },
+		.expects = PRUSIK_RECOVERED), .setup = section_orphaned, .check = check, BESIDE_IT },
+	{ HELD("add", "somebody has the lock", .before = 5, .after = 6, .act = add), .setup = section_had,
+	  .unblock = section_let_go },
+	{ HELD("add", "who has the lock dies", .before = 5, .after = 6, .act = add, .held.orphan = true),
+	  .setup = section_kept, .unblock = section_owner_dies },
 	{ HELD("modify", "somebody has a record's lock", RECORD, .before = 5, .after = 6, .act = modify, .expects = 3),
-	  .setup = an_owner, .unblock = owner_lets_go },
+	  .setup = section_had, .unblock = section_let_go },
 };
 
 const struct kill_table kill_value_table = KILL_TABLE(value_cases);
