@@ -25,6 +25,8 @@ static const struct bench_workload *const tables[] = {
 	bench_event,
 	bench_semaphore,
 	bench_barrier,
+	bench_once,
+	bench_cancel,
 	bench_thread,
 	bench_process,
 	bench_signal,

@@ -67,6 +67,8 @@ extern const struct bench_workload bench_semaphore[];
 extern const struct bench_workload bench_rlock[];
 extern const struct bench_workload bench_rwlock[];
 extern const struct bench_workload bench_barrier[];
+extern const struct bench_workload bench_once[];
+extern const struct bench_workload bench_cancel[];
 extern const struct bench_workload bench_thread[];
 extern const struct bench_workload bench_wake[];
 extern const struct bench_workload bench_condition[];

@@ -4,6 +4,7 @@
 #include "thread.h"
 
 #include <barrier>
+#include <mutex>
 #include <new>
 #include <semaphore>
 #include <shared_mutex>
@@ -72,6 +73,28 @@ int barrier_std_rounds(void *barrier, uint64_t count, uint64_t *ret_done)
 			b->barrier.arrive_and_wait();
 	*ret_done = done;
 	return __atomic_load_n(&b->rounds, __ATOMIC_RELAXED) - first != done;
+}
+
+static_assert(sizeof(std::once_flag) <= 64, "it fits");
+
+int once_std_init(void *once)
+{
+	new (once) std::once_flag;
+	return 0;
+}
+
+int once_std_calls(void *once, uint64_t count, uint64_t *ret_done)
+{
+	auto &flag = *static_cast<std::once_flag *>(once);
+	static uint32_t times_made;
+	int bad = 0;
+
+	for (*ret_done = 0; *ret_done < count; *ret_done += 16)
+		for (int i = 0; i < 16; i++) {
+			std::call_once(flag, [] { times_made++; });
+			bad |= times_made != 1;
+		}
+	return bad;
 }
 
 static_assert(sizeof(std::shared_mutex) <= 64, "it fits");

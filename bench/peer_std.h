@@ -35,6 +35,13 @@ int rwlock_std_write(void *mutex, uint64_t count, uint32_t *stop, uint64_t *ret_
 /* The same, one of 16 visits writing. */
 int rwlock_std_mixed(void *mutex, uint64_t count, uint32_t *stop, uint64_t *ret_done, volatile uint64_t *counter);
 
+/*
+ * std::call_once, in 64 bytes: so many calls, a multiple of 16, of what only the first
+ * one does. 0, or 1 when it was not done once; how many, in *ret_done.
+ */
+int once_std_init(void *once);
+int once_std_calls(void *once, uint64_t count, uint64_t *ret_done);
+
 #ifdef __cplusplus
 }
 #endif

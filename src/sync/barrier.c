@@ -30,6 +30,7 @@
 #include <prusik/barrier.h>
 
 #include "base/ghost.h"
+#include "base/sys.h"
 #include "base/wait.h"
 #include "sync/lock.h"
 
@@ -215,6 +216,27 @@ static bool spin(const struct prusik_barrier *barrier, uint32_t round)
 	return false;
 }
 
+/*
+ * More than one is still to come, some of them perhaps to this processor: let them. A
+ * round of many that ends so needs neither sleeps nor wakes.
+ */
+static bool give_way(const struct prusik_barrier *barrier, uint32_t round)
+{
+	for (int i = 0; i < PRK_SPINS / 32; i++) {
+		prk_sys_yield();
+		if (over(barrier, round))
+			return true;
+	}
+	return false;
+}
+
+static bool over_soon(const struct prusik_barrier *barrier, uint32_t round, uint32_t left, int64_t deadline)
+{
+	if (left == 1)
+		return spin(barrier, round);
+	return deadline != PRUSIK_NOW && give_way(barrier, round);
+}
+
 /* I have arrived. */
 static int await(struct prusik_barrier *barrier, uint32_t round, int64_t deadline)
 {
@@ -281,7 +303,7 @@ int64_t prusik_barrier_wait(struct prusik_barrier *barrier, int (*action)(void *
 		return complete(barrier, round, action, arg);
 	record(barrier, round, n);
 	leave(barrier);
-	if (left == 1 && spin(barrier, round)) /* more than one: it takes longer */
+	if (over_soon(barrier, round, left, deadline))
 		r = outcome(barrier, round);
 	else
 		r = await(barrier, round, deadline);

@@ -66,7 +66,8 @@ static int sleep_once(struct prusik_once *once, uint32_t seen, uint32_t epoch, i
 	return prk_wait(&once->word, seen | WAITERS, epoch, deadline);
 }
 
-static int slow(struct prusik_once *once, int (*function)(void *, int), void *arg, int64_t deadline)
+static __attribute__((noinline)) int slow(struct prusik_once *once, int (*function)(void *, int), void *arg,
+					  int64_t deadline)
 {
 	int r = prk_joined();
 
