@@ -241,6 +241,16 @@ TEST(communicate_goes_on_after_its_deadline)
 	ck_assert_int_eq(finish(process), 0);
 }
 
+TEST(communicate_keeps_its_deadline_while_there_is_output)
+{
+	struct prusik_run_options options = { .out.kind = PRUSIK_STREAM_PIPE };
+	struct prusik_process *process = run(SH("exec yes"), &options);
+
+	ck_assert_int_eq(prusik_process_communicate(process, NULL, 0, prusik_in_ms(50), NULL, NULL), -ETIMEDOUT);
+	prusik_process_kill(process);
+	ck_assert_int_eq(finish(process), -9);
+}
+
 TEST(communicate_heeds_a_token)
 {
 	static struct prusik_cancel stop;
