@@ -37,6 +37,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,35 +68,37 @@ static const struct way {
 	uint32_t daemon;
 	enum role led;
 	int starter_dies; /* not the one who is led */
+	int guard_held;   /* SIGSTOP, before the starter dies: as if the news had not come to it yet */
 } ways[] = {
-	{ "starter, fork", PRUSIK_PROCESS_FORK, 0, STARTER, 0 },
-	{ "starter, fork, daemon", PRUSIK_PROCESS_FORK, 1, STARTER, 0 },
-	{ "starter, forkserver", PRUSIK_PROCESS_FORKSERVER, 0, STARTER, 0 },
-	{ "starter, forkserver, daemon", PRUSIK_PROCESS_FORKSERVER, 1, STARTER, 0 },
-	{ "starter, spawn", PRUSIK_PROCESS_SPAWN, 0, STARTER, 0 },
-	{ "starter, spawn, daemon", PRUSIK_PROCESS_SPAWN, 1, STARTER, 0 },
-	{ "starter, run", RUN, 0, STARTER, 0 },
-	{ "starter, run, daemon", RUN, 1, STARTER, 0 },
-	{ "child, fork", PRUSIK_PROCESS_FORK, 0, CHILD, 0 },
-	{ "child, fork, daemon", PRUSIK_PROCESS_FORK, 1, CHILD, 0 },
-	{ "child, forkserver", PRUSIK_PROCESS_FORKSERVER, 0, CHILD, 0 },
-	{ "child, forkserver, daemon", PRUSIK_PROCESS_FORKSERVER, 1, CHILD, 0 },
-	{ "child, spawn", PRUSIK_PROCESS_SPAWN, 0, CHILD, 0 },
-	{ "child, spawn, daemon", PRUSIK_PROCESS_SPAWN, 1, CHILD, 0 },
-	{ "child, run", RUN, 0, CHILD, 0 },
-	{ "child, run, daemon", RUN, 1, CHILD, 0 },
-	{ "starter, by its child's, fork", PRUSIK_PROCESS_FORK, 0, CHILD, 1 },
-	{ "starter, by its child's, fork, daemon", PRUSIK_PROCESS_FORK, 1, CHILD, 1 },
-	{ "starter, by its child's, forkserver", PRUSIK_PROCESS_FORKSERVER, 0, CHILD, 1 },
-	{ "starter, by its child's, forkserver, daemon", PRUSIK_PROCESS_FORKSERVER, 1, CHILD, 1 },
-	{ "starter, by its child's, spawn", PRUSIK_PROCESS_SPAWN, 0, CHILD, 1 },
-	{ "starter, by its child's, spawn, daemon", PRUSIK_PROCESS_SPAWN, 1, CHILD, 1 },
-	{ "starter, by its child's, run", RUN, 0, CHILD, 1 },
-	{ "starter, by its child's, run, daemon", RUN, 1, CHILD, 1 },
-	{ "server", PRUSIK_PROCESS_FORKSERVER, 0, SERVER, 0 },
-	{ "starter, by the server's", PRUSIK_PROCESS_FORKSERVER, 1, SERVER, 1 },
-	{ "guard", PRUSIK_PROCESS_FORK, 1, GUARD, 0 },
-	{ "starter, by the guard's", PRUSIK_PROCESS_FORK, 1, GUARD, 1 },
+	{ "starter, fork", PRUSIK_PROCESS_FORK, 0, STARTER, 0, 0 },
+	{ "starter, fork, daemon", PRUSIK_PROCESS_FORK, 1, STARTER, 0, 0 },
+	{ "starter, forkserver", PRUSIK_PROCESS_FORKSERVER, 0, STARTER, 0, 0 },
+	{ "starter, forkserver, daemon", PRUSIK_PROCESS_FORKSERVER, 1, STARTER, 0, 0 },
+	{ "starter, spawn", PRUSIK_PROCESS_SPAWN, 0, STARTER, 0, 0 },
+	{ "starter, spawn, daemon", PRUSIK_PROCESS_SPAWN, 1, STARTER, 0, 0 },
+	{ "starter, run", RUN, 0, STARTER, 0, 0 },
+	{ "starter, run, daemon", RUN, 1, STARTER, 0, 0 },
+	{ "child, fork", PRUSIK_PROCESS_FORK, 0, CHILD, 0, 0 },
+	{ "child, fork, daemon", PRUSIK_PROCESS_FORK, 1, CHILD, 0, 0 },
+	{ "child, forkserver", PRUSIK_PROCESS_FORKSERVER, 0, CHILD, 0, 0 },
+	{ "child, forkserver, daemon", PRUSIK_PROCESS_FORKSERVER, 1, CHILD, 0, 0 },
+	{ "child, spawn", PRUSIK_PROCESS_SPAWN, 0, CHILD, 0, 0 },
+	{ "child, spawn, daemon", PRUSIK_PROCESS_SPAWN, 1, CHILD, 0, 0 },
+	{ "child, run", RUN, 0, CHILD, 0, 0 },
+	{ "child, run, daemon", RUN, 1, CHILD, 0, 0 },
+	{ "starter, by its child's, fork", PRUSIK_PROCESS_FORK, 0, CHILD, 1, 0 },
+	{ "starter, by its child's, fork, daemon", PRUSIK_PROCESS_FORK, 1, CHILD, 1, 0 },
+	{ "starter, by its child's, forkserver", PRUSIK_PROCESS_FORKSERVER, 0, CHILD, 1, 0 },
+	{ "starter, by its child's, forkserver, daemon", PRUSIK_PROCESS_FORKSERVER, 1, CHILD, 1, 0 },
+	{ "starter, by its child's, spawn", PRUSIK_PROCESS_SPAWN, 0, CHILD, 1, 0 },
+	{ "starter, by its child's, spawn, daemon", PRUSIK_PROCESS_SPAWN, 1, CHILD, 1, 0 },
+	{ "starter, by its child's, run", RUN, 0, CHILD, 1, 0 },
+	{ "starter, by its child's, run, daemon", RUN, 1, CHILD, 1, 0 },
+	{ "server", PRUSIK_PROCESS_FORKSERVER, 0, SERVER, 0, 0 },
+	{ "starter, by the server's", PRUSIK_PROCESS_FORKSERVER, 1, SERVER, 1, 0 },
+	{ "guard", PRUSIK_PROCESS_FORK, 1, GUARD, 0, 0 },
+	{ "starter, by the guard's", PRUSIK_PROCESS_FORK, 1, GUARD, 1, 0 },
+	{ "starter, by its child's, run, daemon, the guard held", RUN, 1, CHILD, 1, 1 },
 };
 
 static int starter_is_killed(const struct way *way)
@@ -334,6 +337,21 @@ static int sleeps_on(pid_t led)
 
 enum end { STOPPED, ASLEEP, GONE };
 
+/* Has the program-to-be looked whether its starter lives, as it does last before it execs? */
+static int has_looked;
+static uint64_t last_call;
+
+static void watch_its_look(pid_t led)
+{
+	struct __ptrace_syscall_info info = { .op = PTRACE_SYSCALL_INFO_NONE };
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, led, sizeof info, &info) > 0 &&
+	    info.op == PTRACE_SYSCALL_INFO_EXIT && last_call == SYS_ppoll)
+		has_looked = 1;
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+		last_call = info.entry.nr;
+}
+
 /* On to the next stop. *signal: to be given on, and come. */
 static enum end lead_on(const struct way *way, pid_t led, int *signal)
 {
@@ -353,6 +371,7 @@ static enum end lead_on(const struct way *way, pid_t led, int *signal)
 	if (!WIFSTOPPED(status))
 		return GONE;
 	int stop = WSTOPSIG(status);
+	watch_its_look(led);
 	*signal = status >> 16 || stop == (SIGTRAP | 0x80) || stop == SIGSTOP ? 0 : stop;
 	return STOPPED;
 }
@@ -367,13 +386,55 @@ static void stop_sleeper(pid_t led)
 		ptrace(PTRACE_CONT, led, 0, 0);
 }
 
-static void kill_starter(pid_t starter, pid_t led, enum end end)
+/* A child of the starter that no plain wait sees. */
+static pid_t find_guard(pid_t starter)
 {
+	char command[64];
+	int pid = 0;
+
+	snprintf(command, sizeof command, "pgrep -P %d -x prusik-guard", starter);
+	FILE *answer = popen(command, "r");
+	int fields = answer ? fscanf(answer, "%d", &pid) : 0;
+	if (answer)
+		pclose(answer);
+	return fields == 1 ? pid : 0;
+}
+
+static int has_ended(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0;
+}
+
+static int ends_soon(pid_t pid)
+{
+	int64_t deadline = prusik_in_s(20);
+
+	while (!has_ended(pid) && prusik_now() < deadline)
+		usleep(100);
+	return has_ended(pid);
+}
+
+static int wrongly_alive; /* a program that began though its starter had ended */
+
+static void kill_starter(const struct way *way, pid_t starter, pid_t led, enum end end)
+{
+	pid_t guard = way->guard_held ? find_guard(starter) : 0;
+
 	if (end == ASLEEP)
 		stop_sleeper(led);
+	if (guard)
+		kill(guard, SIGSTOP);
 	kill(starter, SIGKILL);
+	if (guard)
+		ends_soon(starter);
 	if (end != GONE)
 		ptrace(PTRACE_DETACH, led, 0, 0);
+	if (guard && !has_looked)
+		wrongly_alive = !ends_soon(led);
+	if (guard)
+		kill(guard, SIGCONT);
 }
 
 /* How many stops there were before the death: fewer than wanted when the way is shorter. */
@@ -383,12 +444,13 @@ static long lead_and_kill(const struct way *way, pid_t starter, pid_t led, long 
 	int signal = 0;
 	long n = 0;
 
+	has_looked = wrongly_alive = 0;
 	while (n < wanted && end == STOPPED) {
 		end = lead_on(way, led, &signal);
 		n += end == STOPPED;
 	}
 	if (way->starter_dies) {
-		kill_starter(starter, led, end);
+		kill_starter(way, starter, led, end);
 	} else if (end != GONE) {
 		kill(led, SIGKILL);
 		waitpid(led, NULL, __WALL);
@@ -440,6 +502,7 @@ static int judge_all(const struct way *way, long point)
 	int wrong = 0;
 
 	if (starter_is_killed(way)) {
+		wrong += claim(!wrongly_alive, way, point, "no program begins when its starter has ended");
 		wrong += claim(calls->ran == calls->ended, way, point, "all of the child ran, or nothing");
 		wrong += claim(!calls->returned || calls->result == 0, way, point, "the start succeeded");
 		wrong += claim(!calls->returned || way->method == RUN || way->daemon || calls->ran, way, point,
@@ -453,16 +516,6 @@ static int judge_all(const struct way *way, long point)
 	return wrong;
 }
 
-static void await(const uint32_t *word, pid_t starter)
-{
-	siginfo_t info = { .si_pid = 0 };
-
-	while (!prk_load32_acq(word) && info.si_pid == 0) {
-		usleep(100);
-		waitid(P_PID, (id_t)starter, &info, WEXITED | WNOHANG | WNOWAIT);
-	}
-}
-
 static int one_point(const struct way *way, long point, long *ret_did)
 {
 	pid_t starter = start_starter(way), led = find_led(way, starter);
@@ -472,7 +525,8 @@ static int one_point(const struct way *way, long point, long *ret_did)
 		*ret_did = lead_and_kill(way, starter, led, point);
 	if (way->led == GUARD && !way->starter_dies) {
 		prk_store32_rel(&calls->go, 1);
-		await(&calls->done, starter);
+		while (!prk_load32_acq(&calls->done) && !has_ended(starter))
+			usleep(100);
 		kill(starter, SIGKILL);
 	}
 	int left = reap_all();

@@ -533,19 +533,19 @@ static int use_everything(void *lock)
 	return prusik_lock_release(lock) == 0 ? 42 : 2;
 }
 
-TEST(fork_among_busy_threads)
+TEST_WITHIN(fork_among_busy_threads, 120)
 {
 	struct busy *busy = test_shared(sizeof *busy);
-	pthread_t threads[8];
+	pthread_t threads[4];
 
 	ck_assert_int_eq(prusik_lock_acquire(&busy->lock, PRUSIK_NOW), 0);
 	ck_assert_int_eq(prusik_lock_release(&busy->lock), 0);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, be_busy, busy);
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(finish(start(use_everything, &busy->lock)), 42);
 	prk_store32_rlx(&busy->stop, 1);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	ck_assert_uint_eq(busy->failures, 0);
 	assert_childless();

@@ -127,6 +127,24 @@ TEST_WITHIN(big_input_and_output, 60)
 	free(input);
 }
 
+/* More than the pipe holds, for one who reads none of it, or some. */
+TEST_WITHIN(input_that_nobody_reads, 60)
+{
+	static const char *const scripts[] = { "exec <&-; echo enough", "head -c 9 >/dev/null; echo enough" };
+	struct prusik_run_options options = { PIPED };
+	char *input = big_input();
+
+	for (int i = 0; i < 2; i++) {
+		struct prusik_process *process = run(SH(scripts[i]), &options);
+		struct prusik_output out;
+		ck_assert_int_eq(prusik_process_communicate(process, input, BIG, prusik_in_s(25), &out, NULL), 0);
+		ck_assert_str_eq(out.data, "enough\n");
+		prusik_output_free(&out);
+		ck_assert_int_eq(finish(process), 0);
+	}
+	free(input);
+}
+
 TEST(memory)
 {
 	struct prusik_run_options options = {
@@ -221,6 +239,16 @@ TEST(communicate_goes_on_after_its_deadline)
 	ck_assert_str_eq(out.data, "begun\na line\n");
 	prusik_output_free(&out);
 	ck_assert_int_eq(finish(process), 0);
+}
+
+TEST(communicate_keeps_its_deadline_while_there_is_output)
+{
+	struct prusik_run_options options = { .out.kind = PRUSIK_STREAM_PIPE };
+	struct prusik_process *process = run(SH("exec yes"), &options);
+
+	ck_assert_int_eq(prusik_process_communicate(process, NULL, 0, prusik_in_ms(50), NULL, NULL), -ETIMEDOUT);
+	prusik_process_kill(process);
+	ck_assert_int_eq(finish(process), -9);
 }
 
 TEST(communicate_heeds_a_token)

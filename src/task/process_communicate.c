@@ -144,6 +144,8 @@ static int exchange(struct talk *talk, int64_t deadline)
 		int r = prk_wait_fds(fds, 3, deadline);
 		if (r > 0)
 			r = serve(talk, fds);
+		if (r == 0 && deadline != PRUSIK_FOREVER && prusik_now() >= deadline)
+			r = -ETIMEDOUT; /* one who writes on and on never lets the wait come to that */
 		if (r < 0)
 			return r;
 	}
