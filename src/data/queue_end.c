@@ -104,7 +104,8 @@ static bool attached(uint32_t id)
 	return id != 0 && !prk_dead(id);
 }
 
-bool prk_queue_producers_gone(const struct prusik_queue *q)
+/* Have producers been attached, and are all gone? Under put_lock, and then for good: nobody can attach any more. */
+static bool producers_gone(const struct prusik_queue *q)
 {
 	if (prk_load32_acq(&q->body->attached) == 0) /* acq [queue.attached] */
 		return false;
@@ -112,6 +113,26 @@ bool prk_queue_producers_gone(const struct prusik_queue *q)
 		if (attached(prk_load32_acq(&q->body->producer[i]))) /* acq [queue.producer] */
 			return false;
 	return true;
+}
+
+/*
+ * Under no lock a look that finds somebody attached is right; one that finds nobody need
+ * not be: while it went from entry to entry one may have come where it had been, and
+ * another gone from where it was going to.
+ */
+int prk_queue_end_with_producers(struct prusik_queue *q)
+{
+	if (!q->body->ends || !producers_gone(q))
+		return 0;
+	int r = prk_queue_lock_puts(q);
+	if (r < 0)
+		return r;
+	bool gone = producers_gone(q);
+	prk_queue_unlock_puts(q);
+	if (!gone)
+		return 0;
+	r = prusik_queue_close(q, PRUSIK_QUEUE_DRAIN);
+	return r < 0 ? r : 1;
 }
 
 /* Under put_lock: the caller's entry, or a free one where there is none; NULL: all are taken. */
@@ -152,7 +173,7 @@ int prusik_queue_attach_producer(struct prusik_queue *queue)
 	int r = prk_queue_lock_puts(queue);
 	if (r < 0)
 		return r;
-	if (queue->body->ends && prk_queue_producers_gone(queue))
+	if (queue->body->ends && producers_gone(queue))
 		r = -EPIPE; /* it has ended, though nobody has looked yet */
 	else
 		r = attach(queue);
@@ -174,7 +195,7 @@ int prusik_queue_detach_producer(struct prusik_queue *queue)
 	} else {
 		r = -EPERM;
 	}
-	bool last = r == 0 && queue->body->ends && prk_queue_producers_gone(queue);
+	bool last = r == 0 && queue->body->ends && producers_gone(queue);
 	prk_queue_unlock_puts(queue);
 	return last ? prusik_queue_close(queue, PRUSIK_QUEUE_DRAIN) : r;
 }
