@@ -109,8 +109,29 @@ TEST(takers_asleep_hear_of_the_last_ones_death)
 	ck_assert_int_eq(party_join(producer), -SIGKILL);
 }
 
+/* In the copy that fork makes of a private queue there is nobody who could put any more. */
+static int see_the_end(void *queue)
+{
+	struct prusik_lease lease;
+
+	PARTY_CHECK(prusik_queue_take(queue, &lease, PRUSIK_FOREVER) == -EPIPE);
+	return 0;
+}
+
+TEST(the_stream_ends_in_a_copy)
+{
+	struct share *share = new_share(THREADS);
+	struct prusik_lease lease;
+
+	ck_assert_int_eq(prusik_queue_attach_producer(share->queue), 0);
+	ck_assert_int_eq(test_join(test_fork(see_the_end, share->queue)), 0);
+	ck_assert_int_eq(prusik_queue_take(share->queue, &lease, PRUSIK_NOW), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_queue_detach_producer(share->queue), 0);
+	ck_assert_int_eq(prusik_queue_take(share->queue, &lease, PRUSIK_FOREVER), -EPIPE);
+}
+
 /* One is attached at each moment, now this one, now that one. */
-#define TURNS 1000
+#define TURNS 100
 
 static int attach_in_turn(void *shared, int index)
 {
