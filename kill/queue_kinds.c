@@ -184,6 +184,55 @@ static bool wait_to_join(void *object)
 	return prusik_queue_join(queue_at(object), PRUSIK_FOREVER) == 0;
 }
 
+/* Producers that come and go, so that one is attached at each moment. */
+static bool produce_until(uint32_t go)
+{
+	struct prusik_queue *q = queue_at(kill_run->object[0]);
+
+	kill_hello();
+	if (prusik_queue_attach_producer(q) != 0)
+		return false;
+	kill_await_go(go);
+	return prusik_queue_detach_producer(q) == 0;
+}
+
+static bool produce_first(void *object)
+{
+	(void)object;
+	return produce_until(1);
+}
+
+static bool produce_second(void *object)
+{
+	(void)object;
+	return produce_until(2);
+}
+
+static bool produce_on(void *object)
+{
+	(void)object;
+	return produce_until(UINT32_MAX);
+}
+
+/* The second one has the second entry; the first one is free again. */
+static void queue_with_a_producer(void *object)
+{
+	queue_setup(object);
+	int first = kill_asleep(produce_first, KILL_FINISHES);
+	kill_run->note[0] = (uint32_t)kill_asleep(produce_second, KILL_STAYS);
+	kill_go();
+	kill_settle(first);
+}
+
+/* The third one comes, to the first entry, then the second one goes. */
+static void producers_change(void *object)
+{
+	(void)object;
+	kill_asleep(produce_on, KILL_STAYS);
+	kill_go();
+	kill_settle((int)kill_run->note[0]);
+}
+
 static void queue_with_a_joiner(void *object)
 {
 	queue_setup(object);
@@ -381,6 +430,9 @@ static const struct kill_case queue_kinds_cases[] = {
 	  .setup = queue_with_a_joiner, .victim = done, .killed = queue_one_out },
 	{ CASE("bury", "the last, one waits to join", "+1", .victim_takes = 1, .lent = 1), WAITING | KILL_NO_RESUME,
 	  .setup = queue_with_a_joiner, .victim = bury, .killed = queue_one_out },
+
+	{ CASE("take", "empty, producers change beside", "", .ends = true, .fails = true), .is = KILL_WARM | KILL_NO_ALL | KILL_LONG,
+	  .setup = queue_with_a_producer, .victim = take, .beside = producers_change },
 
 	CLOSE_EACH("empty", ""),
 	CLOSE_EACH("one", "+1"),

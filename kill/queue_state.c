@@ -157,7 +157,8 @@ static bool make(void *image)
 	const struct prusik_queue_options options = { .capacity = QUEUE_CAPACITY,
 						      .item_max = sizeof(struct queue_item),
 						      .kind = plan()->kind,
-						      .attempts_max = plan()->attempts_max };
+						      .attempts_max = plan()->attempts_max,
+						      .ends_with_producers = plan()->ends };
 	struct prusik_queue *q;
 
 	if (prusik_queue_size(&options) > QUEUE_BYTES || prusik_queue_create(NULL, NULL, &options, &q) < 0)

@@ -45,6 +45,7 @@ struct queue_plan {
 	bool delays; /* what it does makes items wait: their order is not looked at */
 	uint32_t kind; /* enum prusik_queue_kind; of priority: odd values come after even ones */
 	uint32_t attempts_max;
+	bool ends; /* with its producers */
 };
 
 /* A handle for the queue in object. Overwritten by the next call but three. */

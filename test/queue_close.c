@@ -347,3 +347,74 @@ static void close_while_the_last_is_worked_on(enum party_kind party, enum prusik
 	ck_assert_int_eq(s->result[0], 0);
 }
 ALL(close_while_the_last_is_worked_on)
+
+static int take_and_stay(void *shared, int unused)
+{
+	struct setting *s = shared;
+	struct prusik_lease lease;
+
+	(void)unused;
+	PARTY_CHECK(prusik_queue_take(s->queue, &lease, PRUSIK_NOW) == 0);
+	party_say(&s->step, 1);
+	for (;;)
+		pause_ms(1000);
+}
+
+static int join(void *shared, int unused)
+{
+	struct setting *s = shared;
+
+	(void)unused;
+	PARTY_CHECK(prusik_queue_join(s->queue, prusik_in_ms(1)) == -ETIMEDOUT);
+	party_say(&s->step, 2);
+	PARTY_CHECK(prusik_queue_join(s->queue, PRUSIK_FOREVER) == 0);
+	return 0;
+}
+
+/* Nobody will take again what a dead one had, nor wait for its return. */
+static void a_dead_takers_item_is_discarded_too(enum prusik_queue_kind kind)
+{
+	struct setting *s = begin(PROCESSES, kind, 2);
+
+	ck_assert_int_eq(put(s->queue, 1, PRUSIK_NOW), 0);
+	ck_assert_int_eq(put(s->queue, 2, PRUSIK_NOW), 0);
+	struct party *taker = party_start(PROCESSES, take_and_stay, s, 0);
+	party_await(&s->step, 1);
+	ck_assert_int_eq(prusik_queue_close(s->queue, PRUSIK_QUEUE_DISCARD), 0);
+	struct party *joiner = party_start(PROCESSES, join, s, 0);
+	party_await(&s->step, 2);
+	pause_ms(20);
+	ck_assert_int_eq(kill(taker->pid, SIGKILL), 0);
+	ck_assert_int_eq(party_join(joiner), 0);
+	ck_assert_int_eq(party_join(taker), -SIGKILL);
+	ck_assert(prk_queue_valid(s->queue));
+}
+
+TEST(a_dead_takers_item_is_discarded_too_fifo)
+{
+	a_dead_takers_item_is_discarded_too(PRUSIK_QUEUE_FIFO);
+}
+
+TEST(a_dead_takers_item_is_discarded_too_lifo)
+{
+	a_dead_takers_item_is_discarded_too(PRUSIK_QUEUE_LIFO);
+}
+
+TEST(a_dead_takers_item_is_discarded_too_priority)
+{
+	a_dead_takers_item_is_discarded_too(PRUSIK_QUEUE_PRIORITY);
+}
+
+/* Its time comes though nobody comes. */
+TEST(a_lease_ends_by_time_in_a_discarded_queue)
+{
+	struct prusik_queue *q = begin(THREADS, PRUSIK_QUEUE_FIFO, 2)->queue;
+	struct prusik_lease lease;
+
+	ck_assert_int_eq(put(q, 1, PRUSIK_NOW), 0);
+	ck_assert_int_eq(prusik_queue_take(q, &lease, PRUSIK_NOW), 0);
+	ck_assert_int_eq(prusik_queue_detach(q, &lease, prusik_in_ms(30)), 0);
+	ck_assert_int_eq(prusik_queue_close(q, PRUSIK_QUEUE_DISCARD), 0);
+	ck_assert_int_eq(prusik_queue_join(q, PRUSIK_NOW), -ETIMEDOUT);
+	ck_assert_int_eq(prusik_queue_join(q, PRUSIK_FOREVER), 0);
+}

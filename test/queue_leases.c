@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of items between take and done; delays, the dead, reservations, producers, names. */
+/* What becomes of items between take and done; delays, the dead, reservations, names. */
 #include "party.h"
 
 #include "data/queue.h"
@@ -456,51 +456,6 @@ TEST(a_dead_ones_reservations_are_freed)
 	}
 	ck_assert_uint_eq(stats(share->queue).reserved, 0);
 }
-
-/* ---- producers ---- */
-
-static int produce(void *shared, int index)
-{
-	struct share *share = shared;
-	char text[2] = { (char)('a' + index), 0 };
-
-	PARTY_CHECK(prusik_queue_attach_producer(share->queue) == 0);
-	PARTY_CHECK(prusik_queue_attach_producer(share->queue) == 0);
-	prk_add32_acqrel((uint32_t *)&share->step, 1);
-	while (party_word(&share->step) < 3)
-		pause_ms(1);
-	PARTY_CHECK(prusik_queue_put(share->queue, text, 2, PRUSIK_FOREVER) == 0);
-	if (index == 0)
-		PARTY_CHECK(prusik_queue_detach_producer(share->queue) == 0);
-	if (index == 1 && (uint32_t)getpid() != share->lease.node)
-		raise(SIGKILL);
-	return 0; /* the rest end attached */
-}
-
-static void the_last_producer_ends_the_stream(enum party_kind kind)
-{
-	struct share *share = new_share(kind, (struct prusik_queue_options){ .ends_with_producers = 1 });
-	struct prusik_lease lease;
-	struct party *p[3];
-	int n = 0, r;
-
-	share->lease.node = (uint32_t)getpid();
-	ck_assert_int_eq(prusik_queue_take(share->queue, &lease, prusik_in_ms(5)), -ETIMEDOUT);
-	ck_assert_int_eq(prusik_queue_detach_producer(share->queue), -EPERM);
-	for (int i = 0; i < 3; i++)
-		p[i] = party_start(kind, produce, share, i);
-	while ((r = prusik_queue_take(share->queue, &lease, PRUSIK_FOREVER)) == 0) {
-		ck_assert_int_eq(prusik_queue_done(share->queue, &lease), 0);
-		n++;
-	}
-	ck_assert_int_eq(r, -EPIPE);
-	ck_assert_int_eq(n, 3);
-	ck_assert_int_eq(prusik_queue_attach_producer(share->queue), -EPIPE);
-	ck_assert_int_eq(prusik_queue_put(share->queue, "x", 2, PRUSIK_NOW), -EPIPE);
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(party_join(p[i]), kind == PROCESSES && i == 1 ? -SIGKILL : 0);
-}
-BOTH(the_last_producer_ends_the_stream)
 
 /* ---- names ---- */
 

@@ -349,7 +349,8 @@ int64_t prusik_queue_dead_requeue(struct prusik_queue *queue, uint64_t count);
  * prusik_queue_join - wait until everything put is done, or until deadline
  *
  * Done, got, discarded by close, or dead. Items whose takers have died are not: somebody
- * must be there to take them again. Returns 0, -ETIMEDOUT, -ECANCELED, -EINVAL, or the domain
+ * must be there to take them again; but for a queue that is discarded, where they are
+ * discarded too. Returns 0, -ETIMEDOUT, -ECANCELED, -EINVAL, or the domain
  * could not be joined.
  */
 int prusik_queue_join(struct prusik_queue *queue, int64_t deadline);

@@ -401,8 +401,8 @@ static inline bool prk_queue_oldest_died(const struct prusik_queue *q)
 
 /* ---- queue_end.c ---- */
 
-/* Have producers been attached, and are all gone? */
-bool prk_queue_producers_gone(const struct prusik_queue *q);
+/* Under no lock: close it, if its producers have gone and it ends with them. 1: so it was; 0: not; or why it could not be. */
+int prk_queue_end_with_producers(struct prusik_queue *q);
 
 /* Are Q1, Q2, Q5, and the lengths so? Under no lock, with nobody inside. Any bytes do. */
 bool prk_queue_valid(const struct prusik_queue *q);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* queue: closing it, waiting for the end of its work, and producers whose end closes it */
+#include "base/ghost.h"
 #include "base/life.h"
 #include "base/wait.h"
 #include "data/queue.h"
@@ -43,19 +44,41 @@ void prk_queue_gone_slow(struct prusik_queue *q, uint32_t count)
 		prk_queue_wake(&b->joiners, &b->idle, INT_MAX);
 }
 
-/* 1: all is finished; 0: *ret_seen is to be slept on. */
-static int look_or_register(struct prusik_queue *q, uint32_t *ret_seen)
+/* What a joiner who must wait sleeps on, and until when. */
+struct rest {
+	uint32_t seen;
+	int64_t again;
+};
+
+/*
+ * 1: all is finished; 0: *ret_rest is filled. Leases that have ended in a queue that is
+ * discarded are given back here, as no taker may ever come: there they are nobody's work.
+ */
+static int look_or_register(struct prusik_queue *q, struct rest *ret_rest)
 {
 	int r = prk_queue_lock_gets(q);
+	bool others, discarded = prk_queue_discarded(q);
 
 	if (r < 0)
 		return r;
+	if (discarded)
+		prk_queue_return_dead(q, &others);
 	bool finished = prk_queue_finished(q);
 	if (!finished)
 		q->body->joiners = 1;
-	*ret_seen = q->body->idle;
+	ret_rest->seen = q->body->idle;
+	ret_rest->again = discarded && q->body->limit ? q->body->limit : PRUSIK_FOREVER;
 	prk_queue_unlock_gets(q);
 	return finished;
+}
+
+static int rest(struct prusik_queue *q, const struct rest *rest, uint32_t epoch, int64_t deadline)
+{
+	if (deadline == PRUSIK_NOW)
+		return -ETIMEDOUT;
+	bool sooner = rest->again < deadline;
+	int r = prk_wait(&q->body->idle, rest->seen, epoch, sooner ? rest->again : deadline);
+	return r == -ETIMEDOUT && sooner ? 0 : r;
 }
 
 int prusik_queue_join(struct prusik_queue *queue, int64_t deadline)
@@ -64,11 +87,11 @@ int prusik_queue_join(struct prusik_queue *queue, int64_t deadline)
 		return -EINVAL;
 	int r = prk_joined();
 	while (r == 0) {
-		uint32_t seen, epoch = prk_epoch();
-		r = look_or_register(queue, &seen);
+		struct rest until;
+		uint32_t epoch = prk_epoch();
+		r = look_or_register(queue, &until);
 		if (r == 0)
-			r = deadline == PRUSIK_NOW ? -ETIMEDOUT :
-						     prk_wait(&queue->body->idle, seen, epoch, deadline);
+			r = rest(queue, &until, epoch, deadline);
 	}
 	return r > 0 ? 0 : r;
 }
@@ -99,19 +122,41 @@ int prusik_queue_close(struct prusik_queue *queue, enum prusik_queue_close how)
 
 /* ---- producers ---- */
 
-static bool attached(uint32_t id)
+/* In a copy that fork made of a private queue the parent's threads are nobody. */
+static bool attached(const struct prusik_queue *q, uint32_t id)
 {
-	return id != 0 && !prk_dead(id);
+	return id != 0 && !prk_dead(id) && !(q->private_memory && prk_ghost(q->body, id));
 }
 
-bool prk_queue_producers_gone(const struct prusik_queue *q)
+/* Have producers been attached, and are all gone? Under put_lock, and then for good: nobody can attach any more. */
+static bool producers_gone(const struct prusik_queue *q)
 {
 	if (prk_load32_acq(&q->body->attached) == 0) /* acq [queue.attached] */
 		return false;
 	for (uint32_t i = 0; i < PRK_QUEUE_PRODUCERS; i++)
-		if (attached(prk_load32_acq(&q->body->producer[i]))) /* acq [queue.producer] */
+		if (attached(q, prk_load32_acq(&q->body->producer[i]))) /* acq [queue.producer] */
 			return false;
 	return true;
+}
+
+/*
+ * Under no lock a look that finds somebody attached is right; one that finds nobody need
+ * not be: while it went from entry to entry one may have come where it had been, and
+ * another gone from where it was going to.
+ */
+int prk_queue_end_with_producers(struct prusik_queue *q)
+{
+	if (!q->body->ends || !producers_gone(q))
+		return 0;
+	int r = prk_queue_lock_puts(q);
+	if (r < 0)
+		return r;
+	bool gone = producers_gone(q);
+	prk_queue_unlock_puts(q);
+	if (!gone)
+		return 0;
+	r = prusik_queue_close(q, PRUSIK_QUEUE_DRAIN);
+	return r < 0 ? r : 1;
 }
 
 /* Under put_lock: the caller's entry, or a free one where there is none; NULL: all are taken. */
@@ -122,7 +167,7 @@ static uint32_t *find_entry(struct prusik_queue *q, uint32_t id)
 	for (uint32_t i = 0; i < PRK_QUEUE_PRODUCERS; i++) {
 		if (entry[i] == id)
 			return &entry[i];
-		if (!found && !attached(entry[i]))
+		if (!found && !attached(q, entry[i]))
 			found = &entry[i];
 	}
 	return found;
@@ -152,7 +197,7 @@ int prusik_queue_attach_producer(struct prusik_queue *queue)
 	int r = prk_queue_lock_puts(queue);
 	if (r < 0)
 		return r;
-	if (queue->body->ends && prk_queue_producers_gone(queue))
+	if (queue->body->ends && producers_gone(queue))
 		r = -EPIPE; /* it has ended, though nobody has looked yet */
 	else
 		r = attach(queue);
@@ -174,7 +219,7 @@ int prusik_queue_detach_producer(struct prusik_queue *queue)
 	} else {
 		r = -EPERM;
 	}
-	bool last = r == 0 && queue->body->ends && prk_queue_producers_gone(queue);
+	bool last = r == 0 && queue->body->ends && producers_gone(queue);
 	prk_queue_unlock_puts(queue);
 	return last ? prusik_queue_close(queue, PRUSIK_QUEUE_DRAIN) : r;
 }

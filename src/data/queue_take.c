@@ -151,12 +151,11 @@ static int64_t take_once(struct prusik_queue *q, uint32_t count, const struct ta
 
 	if (outlook.news)
 		prk_queue_wake_takers(q, INT_MAX);
-	if (r == -EAGAIN && q->body->ends && !prk_queue_closed(q) && prk_queue_producers_gone(q)) {
-		int c = prusik_queue_close(q, PRUSIK_QUEUE_DRAIN);
-		if (c < 0)
-			return c;
-		return take_once(q, count, how, to, ret_again); /* it is closed now: no third time */
-	}
+	int ended = r == -EAGAIN && !prk_queue_closed(q) ? prk_queue_end_with_producers(q) : 0;
+	if (ended < 0)
+		return ended;
+	if (ended > 0) /* it is closed now: no third time */
+		return take_once(q, count, how, to, ret_again);
 	*ret_again = outlook.again;
 	return r;
 }
