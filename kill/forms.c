@@ -313,7 +313,7 @@ static void run_points(const struct kill_case *c, enum kill_form form, const str
 	uint32_t sparser = o->limit ? 4 : UINT32_MAX;
 	int64_t end = end_of(o);
 
-	while (!p.last && prusik_now() < end) {
+	while (!p.last && !kill_interrupted && prusik_now() < end) {
 		enum kill_outcome r = point(c, form, &p);
 		if (p.strayed) {
 			p = (struct point){ .n = p.n, .step_all = true };
@@ -532,7 +532,8 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 				r = double_at_copy(c, &number, t);
 			if (form == KILL_SNAPSHOT || r != KILL_FINE)
 				note(t, r, form, v.steps, false);
-			if (v.returned || prusik_now() >= end || ((o->stop || t->hung) && r != KILL_FINE))
+			if (v.returned || kill_interrupted || prusik_now() >= end ||
+			    ((o->stop || t->hung) && r != KILL_FINE))
 				break;
 			r = go_one(c, &v);
 			if (r != KILL_FINE) {

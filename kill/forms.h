@@ -5,6 +5,8 @@
 
 #include "kill.h"
 
+#include <signal.h>
+
 struct kill_tally {
 	uint64_t points, hung, broken;
 };
@@ -21,6 +23,9 @@ const char *kill_form_name(enum kill_form form);
 
 /* Run the case, which is kill_now_case, in that form. */
 void kill_form_run(enum kill_form form, const struct kill_options *options, struct kill_tally *ret_tally);
+
+/* main.c: end after the point at hand. */
+extern volatile sig_atomic_t kill_interrupted;
 
 /* main.c: a fresh domain, not yet made, for the processes forked from now on; and back. */
 void kill_domain_fresh(void);

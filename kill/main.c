@@ -22,6 +22,7 @@
 
 #include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,15 @@ static struct {
 	const char *form;
 	bool list, glibc;
 } asked = { .options.stride = 1 };
+
+/* Somebody wants it to end: the point at hand is the last. */
+volatile sig_atomic_t kill_interrupted;
+
+static void interrupt(int unused)
+{
+	(void)unused;
+	kill_interrupted = 1;
+}
 
 static struct {
 	uint64_t operations, states, points, hung, broken, passed, failed;
@@ -136,7 +146,7 @@ static bool asked_for(const struct kill_case *c)
 
 static bool wanted(const struct kill_case *c, enum kill_form form)
 {
-	return kill_form_fits(c, form) && asked_for(c) &&
+	return !kill_interrupted && kill_form_fits(c, form) && asked_for(c) &&
 	       (!asked.form || strcmp(asked.form, kill_form_name(form)) == 0);
 }
 
@@ -264,6 +274,8 @@ int main(int count, char **arguments)
 	}
 	if (!asked.list)
 		enter_domain();
+	signal(SIGINT, interrupt);
+	signal(SIGTERM, interrupt);
 	kill_pin(true);
 	if (asked.glibc) {
 		bool good = kill_beside_glibc(asked.filter, asked.options.stride);
@@ -281,5 +293,5 @@ int main(int count, char **arguments)
 	       (unsigned long long)total.broken);
 	printf("%llu passed, %llu failed\n", (unsigned long long)total.passed,
 	       (unsigned long long)total.failed);
-	return total.failed == 0 && total.passed > 0 ? 0 : 1;
+	return total.failed == 0 && total.passed > 0 && !kill_interrupted ? 0 : 1;
 }

@@ -131,6 +131,8 @@ pid_t kill_fork(void)
 	}
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGTERM, SIG_DFL);
+		signal(SIGINT, SIG_IGN); /* of a terminal: the engine ends, and this with it */
 		kill_pin(false);
 		prk_sentinel_belt = PRUSIK_FOREVER;
 	}
