@@ -120,6 +120,17 @@ void kill_pin(bool here)
 	sched_setaffinity(0, sizeof one, here ? &one : &anywhere);
 }
 
+/* A terminal sends them to all: the engine ends, and this one with it. */
+static void block_interrupts(void)
+{
+	sigset_t interrupts;
+
+	sigemptyset(&interrupts);
+	sigaddset(&interrupts, SIGINT);
+	sigaddset(&interrupts, SIGTERM);
+	sigprocmask(SIG_BLOCK, &interrupts, NULL);
+}
+
 pid_t kill_fork(void)
 {
 	fflush(stdout);
@@ -131,8 +142,7 @@ pid_t kill_fork(void)
 	}
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		signal(SIGTERM, SIG_DFL);
-		signal(SIGINT, SIG_IGN); /* of a terminal: the engine ends, and this with it */
+		block_interrupts();
 		kill_pin(false);
 		prk_sentinel_belt = PRUSIK_FOREVER;
 	}
