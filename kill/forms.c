@@ -313,8 +313,10 @@ static void run_points(const struct kill_case *c, enum kill_form form, const str
 	uint32_t sparser = o->limit ? 4 : UINT32_MAX;
 	int64_t end = end_of(o);
 
-	while (!p.last && !kill_interrupted && prusik_now() < end) {
+	while (!p.last && prusik_now() < end) {
 		enum kill_outcome r = point(c, form, &p);
+		if (kill_interrupted)
+			return; /* others were, too, it may be */
 		if (p.strayed) {
 			p = (struct point){ .n = p.n, .step_all = true };
 			continue;
@@ -536,7 +538,7 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 			    ((o->stop || t->hung) && r != KILL_FINE))
 				break;
 			r = go_one(c, &v);
-			if (r != KILL_FINE) {
+			if (r != KILL_FINE && !kill_interrupted) {
 				note(t, r, form, v.steps, false);
 				break;
 			}
