@@ -6,7 +6,9 @@
  * copied into the object at each point: its parts are named by offsets, so they
  * work anywhere. Besides the start there are two more pictures of it, the start
  * tidied up by the next holder of the lock, and what the operation makes of that.
- * After a kill the arena must be like one of the two, block by block.
+ * After a kill the arena must be like one of the two, block by block; or, where it
+ * had to grow, like a third: longer, and the block free again, for the growing is
+ * done when the block is claimed.
  *
  * All links are roots: the first of them, A to H, link the blocks of the start in
  * their order in memory. Every block that is free, the last apart, is full of
@@ -59,7 +61,7 @@ void scene_passer_by(void *object);
 
 /* For checks; each complains. */
 bool scene_sound(void *object); /* valid, and all figures add up */
-bool scene_as_promised(void *object); /* like one of the two pictures; the second, if finished */
+bool scene_as_promised(void *object); /* like one of the pictures; the second, if finished */
 bool scene_is_after(void *object);
 bool scene_serves(void *object); /* what is free can be had, is zero, and can be given back */
 bool scene_all_comes_back(void *object); /* once every link is freed, all is one free block */

@@ -39,7 +39,7 @@
 
 #define KILL_LIMIT INT64_C(10000000000)
 #define KILL_OBJECT_MAX ((size_t)128 << 10)
-#define KILL_IMAGE_MAX ((size_t)256 << 10)
+#define KILL_IMAGE_MAX ((size_t)320 << 10)
 #define KILL_OTHERS_MAX 16
 
 enum kill_form {
