@@ -517,7 +517,8 @@ static void run_pass(const struct kill_case *c, enum kill_form form, const struc
 	uint32_t images = 0, next = 0;
 	int first = kill_others();
 	struct kill_victim v = { 0 };
-	int64_t end = end_of(o);
+	/* To look at a copy is cheap: always at each instruction. */
+	int64_t end = form == KILL_SNAPSHOT ? PRUSIK_FOREVER : end_of(o);
 	enum kill_outcome r;
 
 	set_up(c);
