@@ -10,6 +10,7 @@
 
 #include "base/sentinel.h"
 #include "base/sys.h"
+#include "base/tsan.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -166,6 +167,7 @@ static enum next balance_step(void)
 	hold();
 	if (dispensable() && once_in(50)) {
 		c->a++;
+		prk_tsan_release(&c->lock.word); /* another process may take it from the dead */
 		return LEAVE;
 	}
 	go_out();
