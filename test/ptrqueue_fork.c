@@ -73,7 +73,8 @@ TEST(child_of_a_busy_parent)
 
 	for (int i = 0; i < 4; i++)
 		crew[i] = party_start(THREADS, churn, queue, i);
-	for (int i = 0; i < 40; i++)
+	/* AddressSanitizer's own locks are not made for forks among busy threads. */
+	for (int i = 0; i < (TEST_ADDRESS_SANITIZER ? 0 : 40); i++)
 		ck_assert_int_eq(test_join(test_fork(use_copy, queue)), 0);
 	ck_assert_int_eq(prusik_ptrqueue_close(queue, PRUSIK_QUEUE_DISCARD), 0);
 	end_sleepers(crew, 4);
