@@ -310,31 +310,59 @@ static int unlink_in(int dir, const char *file, int fd)
 	return r;
 }
 
-/* 1: it was dead, and is removed; 0: it lives. The file is a segment. */
-static int bury_if_dead(int dir, const char *file, int fd, uint32_t flags)
+/*
+ * 1: it was dead, and is removed; 0: it lives. The file is a segment. Under the
+ * directory's flock, so that nobody is taken for alive who looks as well.
+ */
+static int bury_locked(int dir, const char *file, int fd, uint32_t flags)
 {
 	if (flags & PRK_ARENA_PERSISTENT)
 		return 0;
 	int r = prk_sys_flock(fd, LOCK_EX | LOCK_NB); /* N2 */
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
-	r = unlink_in(dir, file, fd);
+	r = unlink_locked(dir, file, fd);
+	(void)prk_sys_flock(fd, LOCK_UN); /* before the directory's: who has seen the name looks again */
 	return r < 0 && r != -ENOENT ? r : 1;
 }
 
-/* Be attached to it. -EAGAIN: it died, or lost its name, under our hands. */
-static int hold(int dir, const char *file, int fd, uint32_t flags)
+static int bury_if_dead(int dir, const char *file, int fd, uint32_t flags)
+{
+	int r = prk_sys_flock(dir, LOCK_EX);
+
+	if (r < 0)
+		return r;
+	r = bury_locked(dir, file, fd, flags);
+	(void)prk_sys_flock(dir, LOCK_UN);
+	return r;
+}
+
+static int hold_locked(int dir, const char *file, int fd, uint32_t flags)
 {
 	struct stat st;
-	int r = bury_if_dead(dir, file, fd, flags);
+	int r = bury_locked(dir, file, fd, flags);
 
-	if (r == 0)
-		r = prk_sys_flock(fd, LOCK_SH);
+	if (r == 0) /* -EAGAIN: who found it dead is dying with the flock in his hands (N5) */
+		r = prk_sys_flock(fd, LOCK_SH | LOCK_NB);
 	else if (r > 0)
 		r = -EAGAIN;
 	if (r == 0)
 		r = prk_sys_fstat(fd, &st); /* N3 */
 	return r == 0 && st.st_nlink == 0 ? -EAGAIN : r;
+}
+
+/* Be attached to it. -EAGAIN: it died, or lost its name, under our hands. */
+static int hold(int dir, const char *file, int fd, uint32_t flags)
+{
+	int r = prk_sys_flock(dir, LOCK_EX);
+
+	if (r < 0)
+		return r;
+	r = hold_locked(dir, file, fd, flags);
+	(void)prk_sys_flock(dir, LOCK_UN);
+	if (r == -EAGAIN)
+		prk_sys_yield();
+	return r;
 }
 
 /* kind NULL: any will do. */
@@ -468,13 +496,9 @@ static int unlink_unused(int dir, const char *file)
 
 	if (fd < 0)
 		return fd;
-	int r = prk_sys_flock(fd, LOCK_EX | LOCK_NB); /* N2 */
-	if (r == 0)
-		r = unlink_in(dir, file, fd);
-	else if (r == -EAGAIN)
-		r = -EBUSY;
+	int r = bury_if_dead(dir, file, fd, 0);
 	prk_sys_close(fd);
-	return r;
+	return r > 0 ? 0 : r == 0 ? -EBUSY : r;
 }
 
 int prk_segment_unlink(const char *file, bool unused)

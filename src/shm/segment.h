@@ -15,11 +15,15 @@
  *   N1 a segment has its maker's shared flock before it has its name
  *   N2 who gets the exclusive flock of a named segment that is not persistent has
  *      proved it dead, and removes it. Nobody takes it for anything else.
- *   N3 who waits for a shared flock looks afterwards whether the file still has a
- *      name; if not, he was too late, and begins anew
+ *   N3 who has got a shared flock looks whether the file still has a name; if not,
+ *      he was too late, and begins anew
  *   N4 names are removed under the exclusive flock of the directory, after a look
  *      whether the name still is this file's; names are given without, by link,
  *      which replaces nothing
+ *   N5 both flocks of the file are taken under the directory's, too, so that who looks
+ *      whether it is dead is not taken for somebody who is attached. One who is killed
+ *      there may lose the directory's first: then neither flock of the file can be
+ *      had, and the next one begins anew.
  *
  * Killed after any of these steps: the kernel drops the flocks; the file is there,
  * dead, for the next one who wants the name and for prusik_named_gc, or it is not.
