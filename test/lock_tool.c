@@ -28,7 +28,8 @@ void test_begin(void)
 	snprintf(tool, sizeof tool, "%s/prusik", build ? build : "build");
 }
 
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+/* Not under the sanitizers: it is the tool's every step that is stepped, and theirs with it. */
+#if defined(__x86_64__) && !TEST_THREAD_SANITIZER && !TEST_ADDRESS_SANITIZER
 
 /* Not every instruction: that many moments, spread over all, each time others. */
 #define MOMENTS 40
