@@ -21,19 +21,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int return_it(void *code)
-{
-	return *(int *)code;
-}
-
-static int sleep_for_ever(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return 0;
-}
-
 static int sleep_ms(void *ms)
 {
 	usleep((useconds_t) * (int *)ms * 1000);
@@ -48,11 +35,6 @@ static int signal_itself(void *number)
 	kill(getpid(), *(int *)number);
 	sleep(20);
 	return 0;
-}
-
-static struct prusik_process *start(int (*function)(void *), void *argument)
-{
-	return start_with(function, argument, NULL);
 }
 
 /* ---- codes ---- */

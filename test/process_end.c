@@ -14,24 +14,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-static int sleep_for_ever(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return 0;
-}
-
-static struct prusik_process *start(int (*function)(void *), void *argument)
-{
-	return start_with(function, argument, NULL);
-}
-
-static int return_it(void *code)
-{
-	return *(int *)code;
-}
-
 /* ---- dying with the parent ---- */
 
 struct family {

@@ -10,6 +10,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* ---- what children do ---- */
+
+static inline int sleep_for_ever(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return 0;
+}
+
+static inline int return_it(void *code)
+{
+	return *(int *)code;
+}
+
+/* ---- what their parents do ---- */
+
 /* The code of a child that is to end by itself. */
 static inline int finish(struct prusik_process *process)
 {
@@ -28,6 +45,11 @@ static inline struct prusik_process *start_with(int (*function)(void *), void *a
 	ck_assert_int_eq(prusik_process_start(function, argument, options, &process), 0);
 	ck_assert_ptr_nonnull(process);
 	return process;
+}
+
+static inline struct prusik_process *start(int (*function)(void *), void *argument)
+{
+	return start_with(function, argument, NULL);
 }
 
 static inline int open_files(void)

@@ -11,24 +11,6 @@
 
 static const struct prusik_process_options with_parent = { .daemon = 1 };
 
-static int sleep_for_ever(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return 0;
-}
-
-static struct prusik_process *start(int (*function)(void *), void *argument)
-{
-	return start_with(function, argument, NULL);
-}
-
-static int return_it(void *code)
-{
-	return *(int *)code;
-}
-
 /* ---- trees ---- */
 
 #define TREE_MAX 64

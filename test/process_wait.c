@@ -10,19 +10,6 @@
 
 static struct prusik_cancel token;
 
-static int sleep_for_ever(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-	return 0;
-}
-
-static struct prusik_process *start(int (*function)(void *), void *argument)
-{
-	return start_with(function, argument, NULL);
-}
-
 struct long_join {
 	struct prusik_process *child;
 	int result;
