@@ -32,6 +32,7 @@ test:
 	@rm -f $(B)/meson-logs/testlog.json
 	@ninja -C $(B)
 	@meson test -C $(B) --no-rebuild --no-suite kill --print-errorlogs $(ARGS)
+	@test -e $(B)/meson-logs/testlog.json || { echo "make test: ARGS names no test" >&2; exit 2; }
 
 check: test
 
@@ -40,7 +41,9 @@ kill:
 	@$(MAKE) --no-print-directory configured
 	@ninja -C $(B) kill/prusik-kill
 	@$(B)/kill/prusik-kill --glibc --stride=5
+	@rm -f $(B)/meson-logs/testlog.json
 	@meson test -C $(B) --suite kill --print-errorlogs $(ARGS)
+	@test -e $(B)/meson-logs/testlog.json || { echo "make kill: ARGS names no test" >&2; exit 2; }
 
 # Take one protocol line out at a time: does the kill matrix notice?
 mutants:

@@ -239,8 +239,9 @@ static void run_workload(const struct bench_workload *workload, const struct opt
 	report(workload, entries);
 }
 
-static void list_workload(const struct bench_workload *workload)
+static void list_workload(const struct bench_workload *workload, const struct options *unused)
 {
+	(void)unused;
 	printf("%-34s %-11s %s is better:", workload->name, workload->unit,
 	       workload->higher_is_better ? "higher" : "lower");
 	for (const struct bench_subject *s = workload->subjects; s->name; s++)
@@ -248,17 +249,44 @@ static void list_workload(const struct bench_workload *workload)
 	putchar('\n');
 }
 
-static void each_workload(const struct options *options)
+static int wanted(const struct options *options, const struct bench_workload *workload)
 {
+	if (options->filter && !strstr(workload->name, options->filter))
+		return 0;
+	for (const struct bench_subject *s = workload->subjects; s->name; s++)
+		if (!options->subject || strcmp(options->subject, s->name) == 0)
+			return 1;
+	return 0;
+}
+
+/* do_it with each of those wanted; how many there are. */
+static int each_workload(const struct options *options,
+			 void (*do_it)(const struct bench_workload *, const struct options *))
+{
+	int n = 0;
+
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
 		for (const struct bench_workload *w = tables[t]; w->name; w++) {
-			if (options->filter && !strstr(w->name, options->filter))
+			if (!wanted(options, w))
 				continue;
-			if (options->list)
-				list_workload(w);
-			else
-				run_workload(w, options);
+			n++;
+			if (do_it)
+				do_it(w, options);
 		}
+	return n;
+}
+
+static int nothing_to_do(const struct options *options)
+{
+	if (each_workload(options, NULL) > 0)
+		return 0;
+	fputs("prusik-bench: no workload", stderr);
+	if (options->subject)
+		fprintf(stderr, " with the subject '%s'", options->subject);
+	if (options->filter)
+		fprintf(stderr, " has '%s' in its name", options->filter);
+	fputs("; --list prints them\n", stderr);
+	return 1;
 }
 
 /* Figures of a busy machine are to be taken with care. */
@@ -305,6 +333,10 @@ static int read_options(int argc, char **argv, struct options *options)
 	if (rounds >= 0)
 		options->rounds = rounds;
 	options->filter = argv[optind];
+	if (argc - optind > 1) {
+		fputs(usage, stderr);
+		return 2;
+	}
 	if (options->rounds >= 1 && options->rounds <= ROUNDS_MAX)
 		return 0;
 	fprintf(stderr, "prusik-bench: 1 to %d rounds\n", ROUNDS_MAX);
@@ -320,13 +352,15 @@ int main(int argc, char **argv)
 
 	if (stop)
 		return stop < 0 ? 0 : stop;
+	if (nothing_to_do(&options))
+		return 2;
 	if (options.list) {
-		each_workload(&options);
+		each_workload(&options, list_workload);
 		return 0;
 	}
 	print_header();
 	noise_start();
-	each_workload(&options);
+	each_workload(&options, run_workload);
 	tell_noise();
 	return exit_code;
 }

@@ -18,7 +18,7 @@ static int wait_at(const char *name, uint32_t parties, const struct cmd_wish *wi
 	struct prusik_barrier *barrier = prusik_named_object(handle);
 	int64_t there = prusik_barrier_parties(barrier);
 	if (there != (int64_t)parties) {
-		fprintf(stderr, "prusik: %s: is for %lld parties, not %u\n", name, (long long)there, parties);
+		cmd_say(": %s: is for %lld parties, not %u", name, (long long)there, parties);
 		return CMD_OBJECT;
 	}
 	int64_t turn = prusik_barrier_wait(barrier, NULL, NULL, wish->deadline);

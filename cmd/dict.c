@@ -224,7 +224,7 @@ static int run(const struct dict_call *c, int in, int out)
 	int r = posix_spawnp(&pid, c->argv[0], &actions, NULL, c->argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (r != 0) {
-		fprintf(stderr, "prusik dict: %s: %s\n", c->argv[0], strerror(r));
+		cmd_say(" dict: %s: %s", c->argv[0], strerror(r));
 		return r == ENOENT ? 127 : 126;
 	}
 	while (waitpid(pid, &status, 0) < 0)

@@ -57,26 +57,17 @@ static void ill(const char *what, const char *detail)
 	problems++;
 }
 
-static const char *directory(void)
-{
-	static char standard[64];
-	const char *given = getenv("PRUSIK_DIR");
-
-	snprintf(standard, sizeof standard, "/dev/shm/prusik-%u", (unsigned int)geteuid());
-	return given && *given ? given : standard;
-}
-
 static int check_domain(void)
 {
 	struct prusik_lock lock = { 0 };
 	int r = prusik_lock_acquire(&lock, PRUSIK_NOW);
 
 	if (r < 0) {
-		ill(directory(), prusik_strerror(r));
+		ill(cmd_domain(), prusik_strerror(r));
 		return r;
 	}
 	prusik_lock_release(&lock);
-	well(directory(), "the domain can be joined");
+	well(cmd_domain(), "the domain can be joined");
 	return 0;
 }
 
@@ -85,14 +76,14 @@ static void check_room(void)
 	struct statvfs fs;
 	char text[128];
 
-	if (statvfs(directory(), &fs) < 0) {
-		ill(directory(), strerror(errno));
+	if (statvfs(cmd_domain(), &fs) < 0) {
+		ill(cmd_domain(), strerror(errno));
 		return;
 	}
 	double free = (double)fs.f_bavail * (double)fs.f_frsize / MIB, size = (double)fs.f_blocks * (double)fs.f_frsize / MIB;
 	snprintf(text, sizeof text, "%.0f MiB of %.0f MiB free for objects", free, size);
 	(free < 16 ? ill : well)("room", text);
-	int fd = open(directory(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	int fd = open(cmd_domain(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	if (fd < 0)
 		ill("nameless files", strerror(errno));
 	else

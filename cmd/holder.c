@@ -146,7 +146,7 @@ int cmd_holder_take(struct cmd_holder *holder, int64_t deadline)
 	r = end_command(holder);
 	if (r < 0) {
 		/* Who ends holding it leaves it as he found it: recovered, for the next one. */
-		fprintf(stderr, "prusik: cannot end process %d, whose prusik was killed: %s\n",
+		cmd_say(": cannot end process %d, whose prusik was killed: %s",
 			(int)holder->pid, r == -EXDEV ? "it is of another PID namespace" : strerror(-r));
 		exit(CMD_OBJECT);
 	}
@@ -238,7 +238,7 @@ static bool at_terminal(void)
 
 static int failed(const char *what)
 {
-	fprintf(stderr, "prusik: %s: %s\n", what, strerror(errno));
+	cmd_say(": %s: %s", what, strerror(errno));
 	return CANNOT;
 }
 
@@ -289,7 +289,7 @@ static int be_command(void *argument)
 		_exit(CANNOT); /* our prusik is dead */
 	execvp(start->command[0], start->command);
 	int error = errno;
-	fprintf(stderr, "prusik: %s: %s\n", start->command[0], strerror(error));
+	cmd_say(": %s: %s", start->command[0], strerror(error));
 	_exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
 }
 

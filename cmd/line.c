@@ -2,6 +2,7 @@
 #include "line.h"
 
 #include "cmd.h"
+#include "names.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,21 +18,44 @@ void cmd_line_begin(struct cmd_line *line, char **argv)
 	*line = (struct cmd_line){ .command_name = argv[0], .argv = argv + 1 };
 }
 
+/* To be freed; NULL: no memory. */
+__attribute__((format(printf, 1, 0))) static char *text_of(const char *format, va_list arguments)
+{
+	char *text;
+
+	return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
+void cmd_say(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	char *text = text_of(format, arguments);
+	va_end(arguments);
+	for (char *c = text; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	fprintf(stderr, "prusik%s\n", text ? text : ": out of memory");
+	free(text);
+}
+
 int cmd_usage(const struct cmd_line *line, const char *format, ...)
 {
 	va_list arguments;
 
-	fprintf(stderr, "prusik %s: ", line->command_name);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	char *text = text_of(format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "; see man prusik-%s\n", line->command_name);
+	cmd_say(" %s: %s; see man prusik-%s", line->command_name, text ? text : "out of memory", line->command_name);
+	free(text);
 	return CMD_USAGE;
 }
 
 int cmd_object(const char *name, int result)
 {
-	fprintf(stderr, "prusik: %s: %s\n", name, prusik_strerror(result));
+	if (!cmd_domain_refused())
+		cmd_say(": %s: %s", name, prusik_strerror(result));
 	return CMD_OBJECT;
 }
 

@@ -38,10 +38,13 @@ void cmd_line_begin(struct cmd_line *line, char **argv);
 /* The next option's letter; 0: no more; -1: wrong, and said so. */
 int cmd_line_next(struct cmd_line *line, const struct cmd_option *options);
 
+/* A message on stderr: "prusik", then this; one line, whatever is in it: control characters as '?'. */
+void cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Say on stderr, in one line, what is wrong with the command line; CMD_USAGE. */
 int cmd_usage(const struct cmd_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Say what happened to an object; CMD_OBJECT. */
+/* Say what happened to an object, or, when that is what is wrong, to the domain; CMD_OBJECT. */
 int cmd_object(const char *name, int result);
 
 /* A number, of seconds perhaps with a fraction, in nanoseconds; false: it is none. */

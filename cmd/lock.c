@@ -37,7 +37,7 @@ static int open_lock(const char *name, uint32_t flags, struct prusik_named **ret
 	*ret_places = prusik_named_extra(*ret_handle, &bytes);
 	if (bytes >= sizeof **ret_places)
 		return 0;
-	fprintf(stderr, "prusik: %s: was made by a program, and has no room for what a shell needs\n", name);
+	cmd_say(": %s: was made by a program, and has no room for what a shell needs", name);
 	return CMD_OBJECT;
 }
 

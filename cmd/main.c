@@ -5,6 +5,7 @@
  * A command gets argv from its own name on and returns the exit code (cmd.h).
  */
 #include "cmd.h"
+#include "line.h"
 
 #include <prusik/common.h>
 #include <stdio.h>
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
 	}
 	const struct command *command = find_command(argv[1]);
 	if (!command) {
-		fprintf(stderr, "prusik: no command '%s'; see prusik --help\n", argv[1]);
+		cmd_say(": no command '%s'; see prusik --help", argv[1]);
 		return CMD_USAGE;
 	}
 	int code = command->run(argc - 1, argv + 1);

@@ -6,8 +6,39 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <prusik/lock.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+const char *cmd_domain(void)
+{
+	static char standard[64];
+	const char *given = getenv("PRUSIK_DIR");
+
+	snprintf(standard, sizeof standard, "/dev/shm/prusik-%u", (unsigned int)geteuid());
+	return given && *given ? given : standard;
+}
+
+static const char *why_not(int result)
+{
+	if (result == -EPERM)
+		return "not a directory of yours with mode 0700";
+	return result == -ENOENT ? "cannot be made where there is no directory" : prusik_strerror(result);
+}
+
+int cmd_domain_refused(void)
+{
+	struct prusik_lock lock = { 0 };
+	int r = prusik_lock_acquire(&lock, PRUSIK_NOW);
+
+	if (r < 0)
+		cmd_say(": the domain %s: %s", cmd_domain(), why_not(r));
+	else
+		prusik_lock_release(&lock);
+	return r < 0 ? r : 0;
+}
 
 static int add(const struct prusik_named_info *info, void *context)
 {

@@ -12,6 +12,12 @@ struct cmd_names {
 	const char *glob; /* those that match; NULL: all */
 };
 
+/* The domain's directory. */
+const char *cmd_domain(void);
+
+/* Can it not be joined? 0: it can; else what that gave, and said so. */
+int cmd_domain_refused(void);
+
 /* 0, or CMD_OBJECT, and said why. To be freed: names->info. */
 int cmd_names_read(struct cmd_names *names);
 

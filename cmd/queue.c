@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* prusik queue: the command line, and the verbs that are one call each */
+#include "line.h"
+#include "names.h"
 #include "queue.h"
 
 #include <errno.h>
@@ -42,8 +44,8 @@ int queue_trouble(const struct queue_call *call, int64_t result)
 		return call->waits ? CMD_TIMED_OUT : call->no_code;
 	if (result == -EPIPE)
 		return call->no_code;
-	if (!call->quiet)
-		fprintf(stderr, "prusik: queue '%s': %s\n", call->name,
+	if (!call->quiet && !cmd_domain_refused())
+		cmd_say(": queue '%s': %s", call->name,
 			result == -ENOENT ? "there is none; make it with: prusik queue new" :
 					    prusik_strerror((int)result));
 	return result == -ESTALE ? CMD_LEASE_LOST : CMD_OBJECT;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* prusik queue: put, get, take, done, fail */
+#include "line.h"
 #include "queue.h"
 
 #include <errno.h>
@@ -127,7 +128,7 @@ static int put_arguments(struct pump *pump)
 static void tell_how_far(const struct queue_call *call, const struct pump *pump, int result)
 {
 	if (result < 0 && !call->quiet)
-		fprintf(stderr, "prusik: queue '%s': %" PRIu64 " items put, not the rest: %s\n", call->name,
+		cmd_say(": queue '%s': %" PRIu64 " items put, not the rest: %s", call->name,
 			pump->lines, prusik_strerror(result));
 }
 
@@ -251,13 +252,13 @@ int queue_finish(struct queue_call *call)
 	int code = CMD_OK;
 
 	if (call->argc == 0) {
-		fprintf(stderr, "prusik: queue %s: which? Give the ID that take printed\n", call->verb);
+		cmd_say(": queue %s: which? Give the ID that take printed", call->verb);
 		return CMD_USAGE;
 	}
 	for (int i = 0; i < call->argc; i++) {
 		struct prusik_lease lease;
 		if (!queue_id_read(call->argv[i], &lease)) {
-			fprintf(stderr, "prusik: '%s' is not an ID that take printed\n", call->argv[i]);
+			cmd_say(": '%s' is not an ID that take printed", call->argv[i]);
 			return CMD_USAGE;
 		}
 		int r = finish(call, &lease);

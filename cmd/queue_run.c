@@ -6,6 +6,7 @@
  * this process (PR_SET_PDEATHSIG), so that when the item is handed out again nobody
  * works on it any more; what the command itself starts is its own affair.
  */
+#include "line.h"
 #include "queue.h"
 
 #include <errno.h>
@@ -60,7 +61,7 @@ static void become(struct queue_call *call, const char *item, pid_t parent)
 		_exit(125);
 	execvp(arguments[0], arguments);
 	int cause = errno;
-	fprintf(stderr, "prusik: cannot run %s: %s\n", arguments[0], strerror(cause));
+	cmd_say(": cannot run %s: %s", arguments[0], strerror(cause));
 	_exit(cause == ENOENT ? 127 : 126);
 }
 
@@ -88,7 +89,7 @@ static int run_for(struct queue_call *call, const struct prusik_lease *lease)
 	if (item && strlen(item) == lease->length)
 		code = run(call, item);
 	else
-		fprintf(stderr, "prusik: queue '%s': an item with a NUL byte cannot be given to a command\n",
+		cmd_say(": queue '%s': an item with a NUL byte cannot be given to a command",
 			call->name);
 	free(item);
 	return code;

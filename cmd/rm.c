@@ -28,7 +28,7 @@ static int remove_one(const char *name, const struct wish *wish)
 		tell(name, r == 0);
 	if (r == 0 || r == -ENOENT)
 		return CMD_OK; /* somebody was faster */
-	fprintf(stderr, "prusik rm: %s: %s%s\n", name, prusik_strerror(r), r == -EBUSY ? "; -f removes it anyhow" : "");
+	cmd_say(" rm: %s: %s%s", name, prusik_strerror(r), r == -EBUSY ? "; -f removes it anyhow" : "");
 	return r == -EBUSY ? CMD_NO : CMD_OBJECT;
 }
 
@@ -40,7 +40,7 @@ static int remove_all(const char *glob, const struct wish *wish)
 	if (code)
 		return code;
 	if (names.count == 0 && !wish->force) {
-		fprintf(stderr, "prusik rm: %s: no such name\n", glob);
+		cmd_say(" rm: %s: no such name", glob);
 		code = CMD_OBJECT;
 	}
 	for (size_t i = 0; i < names.count; i++) {

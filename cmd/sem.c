@@ -55,9 +55,9 @@ static int open_permits(struct sem *sem, uint32_t max)
 	sem->places = prusik_named_extra(handle, &bytes);
 	sem->count = sem->permits->count;
 	if (max && sem->count != max)
-		fprintf(stderr, "prusik: %s: has %u permits, not %u\n", sem->name, sem->count, max);
+		cmd_say(": %s: has %u permits, not %u", sem->name, sem->count, max);
 	else if (sem->count > PERMITS_MAX || bytes < bytes_for(sem->count))
-		fprintf(stderr, "prusik: %s: was made by a program, and has no room for what a shell needs\n",
+		cmd_say(": %s: was made by a program, and has no room for what a shell needs",
 			sem->name);
 	else
 		return 0;
@@ -124,7 +124,7 @@ static int run(struct sem *sem, uint32_t max, uint32_t count, const struct cmd_w
 	if (r)
 		return r;
 	if (count > sem->count) {
-		fprintf(stderr, "prusik: %s: has %u permits, %u can never be had\n", sem->name, sem->count, count);
+		cmd_say(": %s: has %u permits, %u can never be had", sem->name, sem->count, count);
 		return CMD_OBJECT;
 	}
 	r = take(sem, count, wish->deadline, &place);
@@ -170,7 +170,7 @@ static int verb_post(struct cmd_line *line, uint32_t count)
 		return r;
 	r = prusik_semaphore_release(s, count);
 	if (r == -EOVERFLOW)
-		fprintf(stderr, "prusik: %s: that would be more than its limit\n", line->word[1]);
+		cmd_say(": %s: that would be more than its limit", line->word[1]);
 	return r == -EOVERFLOW ? CMD_NO : r < 0 ? cmd_object(line->word[1], r) : CMD_OK;
 }
 

@@ -24,6 +24,10 @@ int main(int argc, char **argv)
 {
 	int failed = 0;
 
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s FILE...\n", argv[0]);
+		return 2;
+	}
 	printf("1..%d\n", argc - 1);
 	for (int i = 1; i < argc; i++) {
 		int r = run(argv[i]);

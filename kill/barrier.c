@@ -146,6 +146,22 @@ static void one_comes(void *object, int times)
 		start(1);
 }
 
+/* As if there had been a death since it looked, that has not made it look again yet. */
+static void one_stays_waiting(void *object)
+{
+	uint32_t *looked = &((struct box *)object)->barrier.looked;
+
+	init(object);
+	kill_run->note[OTHER] = (uint32_t)kill_asleep(party, KILL_STAYS);
+	prk_store32_rlx(looked, prk_load32_rlx(looked) - 1);
+}
+
+static void it_dies_beside(void *object)
+{
+	(void)object;
+	kill_and_bury((int)kill_run->note[OTHER]);
+}
+
 static void nothing(void *object, int times)
 {
 	(void)object;
@@ -173,12 +189,14 @@ static void send_away(void *object)
 
 #define CASE(operation_, state_)                                                                  \
 	.noun = "barrier", .operation = operation_, .state = state_, .size = sizeof(struct box),  \
-	.is = KILL_WARM | KILL_NO_SNAPSHOT, .recover = recover, .check = usable, .killed = send_away
+	.recover = recover, .check = usable, .killed = send_away, .is = KILL_WARM | KILL_NO_SNAPSHOT
 
 static const struct kill_case cases[] = {
 	{ CASE("wait", "last of three"), .setup = two_wait, .victim = arrive },
 	{ CASE("wait", "last of three, an action"), .setup = two_wait, .victim = arrive_and_act },
 	{ CASE("wait", "second of three"), .setup = one_waits, .victim = arrive, .unblock = one_comes },
+	{ CASE("wait", "second of three, the first dies beside") | KILL_ENOUGH, .setup = one_stays_waiting,
+	  .victim = arrive, .unblock = one_comes, .beside = it_dies_beside },
 	{ CASE("wait", "first of three"), .setup = init, .victim = arrive, .unblock = two_come },
 	{ CASE("wait", "one waits, one died waiting"), .setup = one_waits_and_one_is_dead,
 	  .victim = arrive },

@@ -471,6 +471,15 @@ static struct kill_tally run(const struct kill_case *scene, const struct library
 	return tally;
 }
 
+bool kill_beside_knows(const char *noun)
+{
+	for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++)
+		if (!noun || strcmp(noun, scenes[i].noun) == 0)
+			return true;
+	fprintf(stderr, "prusik-kill: no scene beside glibc's is of the noun '%s'\n", noun);
+	return false;
+}
+
 bool kill_beside_glibc(const char *noun, uint32_t stride)
 {
 	bool good = true;

@@ -11,4 +11,7 @@
  */
 bool kill_beside_glibc(const char *noun, uint32_t stride);
 
+/* Are there scenes of that noun? Else it says so on stderr. */
+bool kill_beside_knows(const char *noun);
+
 #endif

@@ -13,7 +13,8 @@
  *	prusik-kill --realtime       go before other programs, if it may: each step is two switches,
  *	                             which on a busy machine are hundreds of times slower
  *
- * Exits 0 when nothing hung and nothing was broken. kill.h says what is done.
+ * Exits 0 when nothing hung and nothing was broken, 2 when no case is as asked for. kill.h says
+ * what is done.
  */
 #include "beside.h"
 #include "forms.h"
@@ -150,6 +151,24 @@ static bool wanted(const struct kill_case *c, enum kill_form form)
 	       (!asked.form || strcmp(asked.form, kill_form_name(form)) == 0);
 }
 
+static bool any_wanted(void)
+{
+	if (asked.glibc)
+		return kill_beside_knows(asked.filter);
+	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+		for (size_t i = 0; i < tables[t]->count; i++)
+			for (enum kill_form form = 0; form < KILL_FORMS; form++)
+				if (wanted(&tables[t]->cases[i], form))
+					return true;
+	fputs("prusik-kill: no case", stderr);
+	if (asked.form)
+		fprintf(stderr, " with the form '%s'", asked.form);
+	if (asked.filter)
+		fprintf(stderr, " has '%s' in its name", asked.filter);
+	fputs("; --list prints them\n", stderr);
+	return false;
+}
+
 static void run_form(const struct kill_case *c, enum kill_form form)
 {
 	struct kill_tally t;
@@ -252,7 +271,7 @@ static bool read_arguments(int count, char **arguments)
 			sched_setscheduler(0, SCHED_RR, &(struct sched_param){ .sched_priority = 1 });
 		else if (strncmp(a, "--form=", 7) == 0)
 			asked.form = a + 7;
-		else if (a[0] == '-')
+		else if (a[0] == '-' || asked.filter)
 			return false;
 		else
 			asked.filter = a;
@@ -267,6 +286,8 @@ int main(int count, char **arguments)
 				"[--form=FORM] [PART-OF-A-NAME | =NAME]\n");
 		return 2;
 	}
+	if (!any_wanted())
+		return 2;
 	kill_run = mmap(NULL, sizeof *kill_run, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (kill_run == MAP_FAILED) {
 		perror("mmap");

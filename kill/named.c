@@ -23,7 +23,7 @@
 #define FRESH 3
 
 /* In kill_run->note. */
-enum { RESULT, VALUE };
+enum { RESULT, VALUE, REMOVED };
 
 /* Who has it at the start, besides the victim. */
 enum before { ABSENT, DEAD, IN_USE, PERSISTENT };
@@ -98,6 +98,24 @@ static void act(void *unused)
 
 /* ---- what happens around the victim ---- */
 
+/* 1: it is there; 0: it is not; -1: so is something else. */
+static int in_directory(void)
+{
+	DIR *directory = opendir(getenv("PRUSIK_DIR"));
+	struct dirent *entry;
+	int found = 0;
+
+	while (directory && found >= 0 && (entry = readdir(directory))) {
+		if (strcmp(entry->d_name, FILE_NAME) == 0)
+			found = 1;
+		else if (entry->d_name[0] != '.' && strcmp(entry->d_name, "life") != 0)
+			found = -1;
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
 static bool makes_and_ends(void *unused)
 {
 	(void)unused;
@@ -140,6 +158,9 @@ static bool opens_beside(void *unused)
 	struct prusik_named *handle;
 
 	(void)unused;
+	if (prk_joined() < 0)
+		return false;
+	kill_hello(); /* the victim may have the directory's flock */
 	int r = prusik_named_open(NAME, PRUSIK_KIND_SEMAPHORE, &o, &handle);
 	if (!kill_claim(r == 0, "somebody beside can open it"))
 		return false;
@@ -151,7 +172,28 @@ static bool opens_beside(void *unused)
 static bool collects_beside(void *unused)
 {
 	(void)unused;
+	if (prk_joined() < 0)
+		return false;
+	kill_hello(); /* the victim may have the directory's flock */
 	return kill_claim(prusik_named_gc() >= 0, "somebody beside can collect");
+}
+
+static bool removes_beside(void *unused)
+{
+	(void)unused;
+	if (prk_joined() < 0)
+		return false;
+	kill_hello(); /* the victim may have the directory's flock */
+	int r = prusik_named_remove(NAME, PRUSIK_UNUSED);
+	return kill_claim(r == 0 || r == -EBUSY, "somebody beside removes it, or it is in use");
+}
+
+/* As long as the victim stands still: later it may have come to its end. */
+static void remover(void *unused)
+{
+	(void)unused;
+	int number = kill_asleep(removes_beside, KILL_FINISHES);
+	kill_run->note[REMOVED] = !kill_lives(number) && in_directory() == 0;
 }
 
 static void opener(void *unused)
@@ -174,24 +216,6 @@ static void recover(void *unused)
 
 /* ---- what is promised ---- */
 
-/* 1: it is there; 0: it is not; -1: so is something else. */
-static int in_directory(void)
-{
-	DIR *directory = opendir(getenv("PRUSIK_DIR"));
-	struct dirent *entry;
-	int found = 0;
-
-	while (directory && found >= 0 && (entry = readdir(directory))) {
-		if (strcmp(entry->d_name, FILE_NAME) == 0)
-			found = 1;
-		else if (entry->d_name[0] != '.' && strcmp(entry->d_name, "life") != 0)
-			found = -1;
-	}
-	if (directory)
-		closedir(directory);
-	return found;
-}
-
 static bool finished_as_promised(void)
 {
 	const struct plan *p = plan();
@@ -201,7 +225,8 @@ static bool finished_as_promised(void)
 	if (!kill_claim(r == p->expects || kill_now_case->beside, "the operation returns what it should"))
 		return false;
 	return kill_claim(value == 0 || value == FRESH || (lives && value == OLD),
-			  "and what it opened was alive");
+			  "and what it opened was alive") &&
+	       kill_claim(value != OLD || !kill_run->note[REMOVED], "and was not removed as unused");
 }
 
 /* After a collection there is only what lives. */
@@ -250,6 +275,8 @@ static const struct kill_case cases[] = {
 	  .beside = collector },
 	{ CASE("open", "in use"), PLAN(.act = join_or_make, .before = IN_USE) },
 	{ CASE("open", "persistent"), PLAN(.act = join, .before = PERSISTENT) },
+	{ CASE("open", "persistent, somebody removes it unused"),
+	  PLAN(.act = join_or_make, .before = PERSISTENT, .removes = true), .beside = remover },
 	{ CASE("open", "existing, absent"), PLAN(.act = join, .expects = -ENOENT) },
 	{ CASE("open", "existing, dead"), PLAN(.act = join, .before = DEAD, .expects = -ENOENT) },
 	{ CASE("open", "new, dead"), PLAN(.act = make_new, .before = DEAD) },

@@ -321,13 +321,24 @@ static const struct part {
 	{ "trees", trees, 20, 1000 },
 };
 
-static void run_parts(int quick, const char *only, int count)
+/* How many there are of that name. */
+static int run_parts(int quick, const char *only, int count)
 {
+	int ran = 0;
+
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		if (only && strcmp(only, parts[i].name) != 0)
 			continue;
 		parts[i].run(count > 0 ? count : quick ? parts[i].quick : parts[i].full);
+		ran++;
 	}
+	return ran;
+}
+
+static int usage(void)
+{
+	fputs("usage: prusik-process [--quick] [deaths|steps|calls|forks|flights|trees [COUNT]]\n", stderr);
+	return 2;
 }
 
 int main(int argc, char **argv)
@@ -343,6 +354,8 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_NOFILE, &files);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	argv += 1 + quick;
-	run_parts(quick, argv[0], argv[0] && argv[1] ? atoi(argv[1]) : 0);
-	return bad;
+	int count = argv[0] && argv[1] ? atoi(argv[1]) : 0;
+	if (argv[0] && argv[1] && (count < 1 || argv[2]))
+		return usage();
+	return run_parts(quick, argv[0], count) > 0 ? bad : usage();
 }

@@ -68,6 +68,14 @@ static bool owner(void *object)
 	return ok && go_out(object, DEEP);
 }
 
+static bool stayer(void *object)
+{
+	if (prk_joined() < 0)
+		return false;
+	kill_hello();
+	return owner(object);
+}
+
 /* Told or not, wait until it is filled. */
 static bool wait_filled(struct box *box)
 {
@@ -153,6 +161,11 @@ static void leave_deep(void *object)
 	go_out(object, DEEP);
 }
 
+static void leave_once(void *object)
+{
+	go_out(object, 1);
+}
+
 static void consume(void *object)
 {
 	wait_filled(object);
@@ -183,6 +196,19 @@ static void a_waiter(void *object)
 {
 	(void)object;
 	kill_asleep(waiter, KILL_FINISHES);
+}
+
+/* Nothing that the victim does after its release may touch what is this one's now. */
+static void a_stayer(void *object)
+{
+	(void)object;
+	kill_asleep(stayer, KILL_FINISHES);
+}
+
+static void stayer_lets_go(void *object)
+{
+	(void)object;
+	kill_go();
 }
 
 static void owner_lets_go(void *object, int times)
@@ -230,6 +256,8 @@ static const struct kill_case cases[] = {
 	  .setup = a_staying_owner, .victim = visit, .unblock = owner_is_killed },
 	{ CASE("release", "nobody waits"), .prepare = enter_deep, .victim = leave_deep, .beside = a_waiter },
 	{ CASE("release", "one waits"), .prepare = enter_deep, .ready = a_waiter, .victim = leave_deep },
+	{ CASE("release", "one comes in and stays"), .prepare = enter_once, .victim = leave_once,
+	  .beside = a_stayer, .killed = stayer_lets_go },
 	{ CASE("condition wait", "one waits as well"),
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = a_consumer, .prepare = enter_deep,
 	  .victim = consume, .unblock = it_is_filled },

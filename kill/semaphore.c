@@ -2,6 +2,7 @@
 /* kill: semaphore and permits */
 #include "kill.h"
 
+#include "base/sys.h"
 #include "base/wait.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct box {
 /* In kill_run->note. */
 enum {
 	OWNER, /* who holds permits */
+	VISITOR = OWNER,
 	GIVEN, /* permits released, apart from the victim's */
 	TAKEN, /* by those who wait */
 	TAKERS, /* how many wait; their numbers follow */
@@ -249,6 +251,16 @@ static bool visitor(void *object)
 	       kill_claim(prusik_permits_release(&box->permits) == 0, "and given back");
 }
 
+/* Holds one place, and is there until all others are gone. */
+static bool lodger(void *object)
+{
+	struct box *box = object;
+	bool ok = went_in(prusik_permits_acquire(&box->permits, PRUSIK_FOREVER));
+
+	kill_await_go(1);
+	return ok && kill_claim(prusik_permits_release(&box->permits) == 0, "and given back");
+}
+
 /* ---- permits: check ---- */
 
 static bool all_free(void *object)
@@ -358,6 +370,31 @@ static void two_visitors(void *object)
 	a_visitor(object);
 }
 
+static void a_lodger(void *object)
+{
+	two_places(object);
+	kill_asleep(lodger, KILL_FINISHES);
+}
+
+static void a_counted_visitor(void *object)
+{
+	(void)object;
+	kill_run->note[VISITOR] = (uint32_t)kill_asleep(visitor, KILL_FINISHES);
+}
+
+/* What he gives back would wake the visitor, who must have been woken before. */
+static void lodger_goes_last(void *object)
+{
+	int64_t end = prusik_in_ns(KILL_LIMIT);
+	int number = (int)kill_run->note[VISITOR];
+
+	(void)object;
+	for (unsigned int round = 0; number && kill_lives(number) && prusik_now() < end; round++)
+		prk_sys_yield();
+	if (!number || !kill_lives(number))
+		kill_go();
+}
+
 static void holder_lets_go(void *object, int times)
 {
 	(void)object;
@@ -437,6 +474,9 @@ static const struct kill_case semaphore_cases[] = {
 	  .victim = try_in_vain, .unblock = nothing, .killed = holder_dies_beside },
 	{ PERMITS("release", "nobody waits"), .setup = two_places, .prepare = hold_both,
 	  .victim = leave, .beside = a_visitor },
+	{ PERMITS("release", "the other is held, one comes"),
+	  .is = KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = a_lodger, .prepare = enter, .victim = leave,
+	  .beside = a_counted_visitor, .killed = lodger_goes_last },
 	{ PERMITS("release", "two wait"), .setup = two_places, .prepare = hold_both,
 	  .ready = two_visitors, .victim = leave },
 };

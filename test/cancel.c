@@ -1,30 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "party.h"
-
-#include <errno.h>
-#include <prusik/arena.h>
-#include <prusik/cancel.h>
-#include <prusik/condition.h>
-#include <prusik/event.h>
-#include <prusik/lock.h>
-#include <prusik/once.h>
-#include <prusik/queue.h>
-#include <prusik/semaphore.h>
+#include "waits_kit.h"
 
 #define WAITERS UINT32_C(2)
-
-struct box {
-	struct prusik_cancel stop, other;
-	struct prusik_lock lock;
-	struct prusik_condition condition;
-	struct prusik_event event;
-	struct prusik_semaphore semaphore;
-	struct prusik_once once;
-	struct prusik_permits permits;
-	uint32_t holders[1];
-	struct prusik_queue *empty, *full;
-	int waiting, gone, kinds;
-};
 
 static void one_more(int *word)
 {
@@ -101,95 +78,46 @@ TEST(new_threads_heed_none_and_forked_children_the_same)
 
 /* ---- all waits of the library ---- */
 
-static int nothing(void *arg, int recovered)
+static int count_waits(enum party_kind kind, int not_so)
 {
-	(void)arg;
-	(void)recovered;
-	return 0;
+	const struct wait *chosen[WAITS];
+
+	return choose_waits(kind, WAIT_NOT_CANCELED | not_so, chosen);
 }
 
-static int wait_lock(struct box *box, int64_t deadline)
+/* All that are possible there; then again those that more than one at a time can do. */
+static const struct wait *choose(const struct box *box, int index)
 {
-	return prusik_lock_acquire(&box->lock, deadline);
+	const struct wait *chosen[WAITS];
+	int all = count_waits(box->kind, 0);
+
+	if (index < all)
+		choose_waits(box->kind, WAIT_NOT_CANCELED, chosen);
+	else
+		index = (index - all) % choose_waits(box->kind, WAIT_NOT_CANCELED | WAIT_ALONE, chosen);
+	return chosen[index];
 }
 
-static int wait_event(struct box *box, int64_t deadline)
-{
-	return prusik_event_wait(&box->event, deadline);
-}
-
-static int wait_semaphore(struct box *box, int64_t deadline)
-{
-	return prusik_semaphore_acquire(&box->semaphore, deadline);
-}
-
-static int wait_permits(struct box *box, int64_t deadline)
-{
-	return prusik_permits_acquire(&box->permits, deadline);
-}
-
-static int wait_once(struct box *box, int64_t deadline)
-{
-	return prusik_once(&box->once, nothing, NULL, deadline);
-}
-
-static int wait_get(struct box *box, int64_t deadline)
-{
-	char item[16];
-
-	return (int)prusik_queue_get(box->empty, item, sizeof item, deadline);
-}
-
-static int wait_put(struct box *box, int64_t deadline)
-{
-	return prusik_queue_put(box->full, "x", 1, deadline);
-}
-
-typedef int wait_fn(struct box *box, int64_t deadline);
-static wait_fn *const waits[] = {
-	wait_lock, wait_event, wait_semaphore, wait_permits, wait_once, wait_get, wait_put,
-};
-#define WAITS ((int)(sizeof waits / sizeof waits[0]))
-
-static struct prusik_queue *new_queue(enum party_kind kind)
-{
-	const struct prusik_queue_options options = { .capacity = 2, .item_max = 16 };
-	struct prusik_arena *arena = NULL;
-	struct prusik_queue *queue;
-
-	if (kind == PROCESSES)
-		ck_assert_int_eq(prusik_arena_create(NULL, prusik_queue_size(&options) + 65536, &arena), 0);
-	ck_assert_int_eq(prusik_queue_create(arena, arena ? "items" : NULL, &options, &queue), 0);
-	party_keep(arena);
-	return party_keep(queue);
-}
-
-/* Everything in it is held by the caller, empty or full: whoever comes must wait. */
-static struct box *box_to_wait_in(enum party_kind kind)
-{
-	struct box *box = party_memory(kind, sizeof *box);
-
-	party_quiet();
-	ck_assert_int_eq(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER), 0);
-	ck_assert_int_eq(prusik_permits_init(&box->permits, 1), 0);
-	ck_assert_int_eq(prusik_permits_acquire(&box->permits, PRUSIK_FOREVER), 0);
-	box->once.word = prk_self()->id;
-	box->empty = new_queue(kind);
-	box->full = new_queue(kind);
-	while (prusik_queue_put(box->full, "x", 1, PRUSIK_NOW) == 0)
-		;
-	return box;
-}
+/* In a party's function. */
+#define WAIT_CHECK(one, deadline, expected)                                                       \
+	do {                                                                                      \
+		int r_ = (one)->wait(box, (deadline));                                            \
+		if (r_ != (expected)) {                                                           \
+			fprintf(stderr, "%s: %d\n", (one)->name, r_);                             \
+			return __LINE__ % 255 + 1;                                                \
+		}                                                                                 \
+	} while (0)
 
 static int wait_canceled(void *shared, int index)
 {
 	struct box *box = shared;
+	const struct wait *one = choose(box, index);
 
 	prusik_cancel_use(&box->stop);
 	one_more(&box->waiting);
-	PARTY_CHECK(waits[index % WAITS](box, PRUSIK_FOREVER) == -ECANCELED);
-	PARTY_CHECK(waits[index % WAITS](box, prusik_in_s(100)) == -ECANCELED); /* still set */
-	PARTY_CHECK(waits[index % WAITS](box, PRUSIK_NOW) == -ETIMEDOUT); /* does not wait */
+	WAIT_CHECK(one, PRUSIK_FOREVER, -ECANCELED);
+	WAIT_CHECK(one, prusik_in_s(100), -ECANCELED); /* still set */
+	WAIT_CHECK(one, PRUSIK_NOW, one->is & WAIT_ALWAYS ? -ECANCELED : -ETIMEDOUT);
 	one_more(&box->gone);
 	return 0;
 }
@@ -199,27 +127,30 @@ static void ends_every_wait(enum party_kind kind)
 {
 	struct box *box = box_to_wait_in(kind);
 	struct party *all[2 * WAITS];
+	int n = count_waits(kind, 0) + count_waits(kind, WAIT_ALONE);
 
-	for (int i = 0; i < 2 * WAITS; i++)
+	for (int i = 0; i < n; i++)
 		all[i] = party_start(kind, wait_canceled, box, i);
-	party_await(&box->waiting, 2 * WAITS);
+	party_await(&box->waiting, n);
 	await_sleeper(&box->stop);
 	pause_ms(30);
 	ck_assert_int_eq(party_word(&box->gone), 0);
 	ck_assert_int_eq(prusik_cancel_set(&box->stop), 0);
-	for (int i = 0; i < 2 * WAITS; i++)
+	for (int i = 0; i < n; i++)
 		ck_assert_int_eq(party_join(all[i]), 0);
-	ck_assert_int_eq(prusik_lock_release(&box->lock), 0);
-	ck_assert_int_eq(prusik_permits_release(&box->permits), 0);
-	ck_assert_int_eq(prusik_semaphore_value(&box->semaphore), 0);
-	ck_assert_int_eq(prusik_permits_value(&box->permits), 1);
+	box_leave(box);
 }
 BOTH(ends_every_wait)
+
+static int wait_canceled_with_others(void *shared, int index)
+{
+	return wait_canceled(shared, count_waits(PROCESSES, 0) + index);
+}
 
 static int crew(void *shared, int index)
 {
 	(void)index;
-	party_run(THREADS, WAITS, wait_canceled, shared);
+	party_run(THREADS, count_waits(PROCESSES, WAIT_ALONE), wait_canceled_with_others, shared);
 	return 0;
 }
 
@@ -229,11 +160,12 @@ TEST(one_token_for_threads_of_several_processes)
 	struct party *a = party_start(PROCESSES, crew, box, 0);
 	struct party *b = party_start(PROCESSES, crew, box, 0);
 
-	party_await(&box->waiting, 2 * WAITS);
+	party_await(&box->waiting, 2 * count_waits(PROCESSES, WAIT_ALONE));
 	pause_ms(30);
 	ck_assert_int_eq(prusik_cancel_set(&box->stop), 0);
 	ck_assert_int_eq(party_join(a), 0);
 	ck_assert_int_eq(party_join(b), 0);
+	box_leave(box);
 }
 
 static int set_before(void *shared, int index)
@@ -248,10 +180,11 @@ static void set_before_the_wait(enum party_kind kind)
 {
 	struct box *box = box_to_wait_in(kind);
 
-	for (int i = 0; i < WAITS; i++) {
+	for (int i = 0; i < count_waits(kind, 0); i++) {
 		struct party *p = party_start(kind, set_before, box, i);
 		ck_assert_int_eq(party_join(p), 0);
 	}
+	box_leave(box);
 }
 BOTH(set_before_the_wait)
 
@@ -273,17 +206,19 @@ TEST(set_but_no_need_to_wait)
 	ck_assert_int_eq(prusik_permits_init(&box->permits, 1), 0);
 	ck_assert_int_eq(prusik_permits_acquire(&box->permits, PRUSIK_FOREVER), 0);
 	ck_assert_int_eq(prusik_permits_release(&box->permits), 0);
-	ck_assert_int_eq(prusik_once(&box->once, nothing, NULL, PRUSIK_FOREVER), 0);
+	ck_assert_int_eq(prusik_once(&box->once, do_nothing, NULL, PRUSIK_FOREVER), 0);
 	prusik_cancel_use(NULL);
 }
 
 static int wait_canceled_once(void *shared, int index)
 {
 	struct box *box = shared;
+	const struct wait *one = choose(box, index);
 
 	prusik_cancel_use(&box->stop);
 	one_more(&box->waiting);
-	PARTY_CHECK(waits[index % WAITS](box, prusik_in_s(15)) == -ECANCELED);
+	WAIT_CHECK(one, prusik_in_s(100), -ECANCELED);
+	one_more(&box->gone);
 	return 0;
 }
 
@@ -292,20 +227,23 @@ static void set_and_cleared_at_once(enum party_kind kind)
 {
 	struct box *box = box_to_wait_in(kind);
 	struct party *all[WAITS];
+	int n = count_waits(kind, 0);
 
 	for (int round = 1; round <= 3; round++) {
-		for (int i = 0; i < WAITS; i++)
+		for (int i = 0; i < n; i++)
 			all[i] = party_start(kind, wait_canceled_once, box, i);
-		party_await(&box->waiting, round * WAITS);
-		pause_ms(50);
-		ck_assert_int_eq(prusik_cancel_set(&box->stop), 0);
-		ck_assert_int_eq(prusik_cancel_clear(&box->stop), 0);
-		for (int i = 0; i < WAITS; i++)
+		party_await(&box->waiting, round * n);
+		while (party_word(&box->gone) < round * n) { /* once, but for those that came late */
+			pause_ms(50);
+			ck_assert_int_eq(prusik_cancel_set(&box->stop), 0);
+			ck_assert_int_eq(prusik_cancel_clear(&box->stop), 0);
+		}
+		for (int i = 0; i < n; i++)
 			ck_assert_int_eq(party_join(all[i]), 0);
 	}
 	prusik_cancel_use(&box->stop);
 	ck_assert_int_eq(prusik_event_wait(&box->event, prusik_in_ms(10)), -ETIMEDOUT);
-	prusik_cancel_use(NULL);
+	box_leave(box);
 }
 BOTH(set_and_cleared_at_once)
 
@@ -366,6 +304,7 @@ TEST(locks_of_the_library_are_not_affected)
 
 	ck_assert_int_eq(prusik_cancel_set(&box->stop), 0);
 	party_run(THREADS, 6, put_and_get, box);
+	box_leave(box);
 }
 
 static struct prusik_cancel *from_handler;
@@ -411,10 +350,20 @@ static int set_as_a_stranger(void *shared, int index)
 	return 0;
 }
 
+static int event_canceled(void *shared, int index)
+{
+	struct box *box = shared;
+
+	(void)index;
+	prusik_cancel_use(&box->stop);
+	PARTY_CHECK(prusik_event_wait(&box->event, PRUSIK_FOREVER) == -ECANCELED);
+	return 0;
+}
+
 TEST(set_by_one_who_takes_no_part_and_dies)
 {
 	struct box *box = party_memory(PROCESSES, sizeof *box);
-	struct party *waiter = party_start(PROCESSES, wait_canceled, box, 1);
+	struct party *waiter = party_start(PROCESSES, event_canceled, box, 0);
 
 	await_sleeper(&box->stop);
 	ck_assert_int_eq(party_join(party_start(PROCESSES, set_as_a_stranger, box, 0)), -SIGKILL);

@@ -140,7 +140,7 @@ static void add_case(Suite *suite, struct test_case *entry)
 }
 
 /* No names: all cases. */
-static int is_named(const struct test_case *entry, char **names)
+static int is_named(const struct test_case *entry, char *const *names)
 {
 	if (!*names)
 		return 1;
@@ -198,14 +198,34 @@ static int fill_suite(Suite *suite, char **names)
 	return count;
 }
 
+/* One of the names that no case has, or NULL. */
+static const char *find_unknown(char **names)
+{
+	for (; *names; names++) {
+		char *const one[] = { *names, NULL };
+		struct test_case *entry = first;
+		while (entry && !is_named(entry, one))
+			entry = entry->next;
+		if (!entry)
+			return *names;
+	}
+	return NULL;
+}
+
 static int run(char **names)
 {
+	const char *unknown = find_unknown(names);
+
+	if (unknown) {
+		fprintf(stderr, "no such case: '%s'; --list prints them\n", unknown);
+		return 2;
+	}
 	Suite *suite = suite_create("prusik");
 	SRunner *runner = srunner_create(suite);
 	int count = fill_suite(suite, names);
 
 	if (count <= 0) {
-		fprintf(stderr, count ? "out of memory\n" : "no such case; --list prints them\n");
+		fprintf(stderr, count ? "out of memory\n" : "there is no case\n");
 		srunner_free(runner);
 		return EXIT_FAILURE;
 	}

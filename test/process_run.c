@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Other programs: their streams, their surroundings, and why they could not be started. */
-#include "process_kit.h"
+#include "program_kit.h"
 
 #include "base/sys.h"
 
 #include <fcntl.h>
-#include <prusik/cancel.h>
-#include <prusik/thread.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,18 +12,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-static struct prusik_process *run(const char *const *argv, const struct prusik_run_options *options)
-{
-	struct prusik_process *process = NULL;
-
-	ck_assert_int_eq(prusik_process_run(argv, options, &process), 0);
-	ck_assert_ptr_nonnull(process);
-	return process;
-}
-
-#define SH(script) ((const char *const[]){ "sh", "-c", script, NULL })
-#define PIPED .in.kind = PRUSIK_STREAM_PIPE, .out.kind = PRUSIK_STREAM_PIPE, .err.kind = PRUSIK_STREAM_PIPE
 
 /* Run it to its end; its output, to be freed. */
 static struct prusik_output talk(const char *const *argv, const struct prusik_run_options *options,
@@ -224,45 +210,6 @@ TEST(streams_that_change_places)
 	ck_assert_str_eq(text, "seen\n");
 	ck_assert_str_eq(out.data, "closed");
 	prusik_output_free(&out);
-}
-
-TEST(communicate_goes_on_after_its_deadline)
-{
-	struct prusik_run_options options = { PIPED };
-	struct prusik_process *process = run(SH("echo begun; read line; echo $line; exec sleep 0.2"), &options);
-	struct prusik_output out = { 0 };
-
-	ck_assert_int_eq(prusik_process_communicate(process, "a line\n", 7, prusik_in_ms(30), &out, NULL),
-			 -ETIMEDOUT);
-	ck_assert_ptr_null(out.data);
-	ck_assert_int_eq(prusik_process_communicate(process, "a line\n", 7, prusik_in_s(15), &out, NULL), 0);
-	ck_assert_str_eq(out.data, "begun\na line\n");
-	prusik_output_free(&out);
-	ck_assert_int_eq(finish(process), 0);
-}
-
-TEST(communicate_keeps_its_deadline_while_there_is_output)
-{
-	struct prusik_run_options options = { .out.kind = PRUSIK_STREAM_PIPE };
-	struct prusik_process *process = run(SH("exec yes"), &options);
-
-	ck_assert_int_eq(prusik_process_communicate(process, NULL, 0, prusik_in_ms(50), NULL, NULL), -ETIMEDOUT);
-	prusik_process_kill(process);
-	ck_assert_int_eq(finish(process), -9);
-}
-
-TEST(communicate_heeds_a_token)
-{
-	static struct prusik_cancel stop;
-	struct prusik_run_options options = { PIPED };
-	struct prusik_process *process = run(SH("exec sleep 100"), &options);
-
-	prusik_cancel_use(&stop);
-	prusik_cancel_set(&stop);
-	ck_assert_int_eq(prusik_process_communicate(process, NULL, 0, PRUSIK_FOREVER, NULL, NULL), -ECANCELED);
-	prusik_cancel_use(NULL);
-	prusik_process_kill(process);
-	ck_assert_int_eq(finish(process), -9);
 }
 
 TEST(our_ends)

@@ -234,8 +234,12 @@ struct prusik_output {
  * streams that are pipes or memory; give them to prusik_output_free. A program that does not
  * read its input to the end does no harm. For one thread at a time.
  *
+ * A deadline, and a token that is set, end it also while the program writes on and on. Once the program
+ * has ended, what it wrote is read all the same, PRUSIK_NOW or a token that is set or not; but
+ * not for ever what its own children go on writing into its streams.
+ *
  * Returns 0, and join tells the code; or, and it may be called again with the same input to go on:
- *   -ETIMEDOUT, -ECANCELED
+ *   -ETIMEDOUT, -ECANCELED  it still runs, or somebody else has its streams open
  *   -ENOMEM, -EINVAL, or what reading and writing gave
  *   -EPERM   called by another process than the one that started it
  */

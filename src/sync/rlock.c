@@ -7,11 +7,11 @@
  * WORD     lock: sync/lock.c. depth: how often lock's owner has it.
  * WRITES   depth: the owner of lock only, while it is that
  * ALWAYS   R1 lock is held by one who has returned from acquire => depth >= 1
- * MAY LIE  depth, while lock is free or its owner is inside acquire, the last
- *          release, or dead: nobody believes it then
- * KILLED   after lock was taken (also from the dead), before depth is 1; between
- *          depth 0 and the release of lock; with any depth: lock is held by the
- *          dead, the next one is told and sets depth to 1 before anything else.
+ * MAY LIE  depth, while lock is free or its owner is inside acquire, or dead: it is
+ *          the last owner's, and nobody believes it then
+ * KILLED   after lock was taken (also from the dead), before depth is 1; with any
+ *          depth: lock is held by the dead, the next one is told and sets depth to 1
+ *          before anything else.
  */
 #include <prusik/rlock.h>
 
@@ -55,7 +55,7 @@ int prusik_rlock_release(struct prusik_rlock *rlock)
 		prk_store32_rlx(&rlock->depth, depth - 1);
 		return 0;
 	}
-	prk_store32_rlx(&rlock->depth, 0);
+	/* depth stays as it is: free, nobody believes it; and after this it is the next owner's */
 	return prk_lock_release(&rlock->lock);
 }
 

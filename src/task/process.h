@@ -164,7 +164,8 @@ void prk_family_end(void);
  *          G2 a number that is over was GO for a child that is still there: one sent AWAY
  *          is waited for
  * MAY LIE  CLOSED, when the parent is no more
- * KILLED   before GO: the child sees that its parent has ended, and ends; after: it runs
+ * KILLED   before GO: the child sees that its parent has ended, looks at the gate for a last
+ *          time, and ends; after: it runs
  */
 enum prk_gate {
 	PRK_GATE_CLOSED,

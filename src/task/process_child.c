@@ -80,8 +80,10 @@ void prk_gate_pass(const uint32_t *gate, uint32_t number, int parent_pidfd)
 	enum prk_gate state;
 
 	while ((state = look_at(gate, number)) == PRK_GATE_CLOSED) {
-		if (prk_sys_poll_readable(parent_pidfd, PRUSIK_NOW) == 0)
+		if (prk_sys_poll_readable(parent_pidfd, PRUSIK_NOW) == 0) {
+			state = look_at(gate, number); /* it may have opened it since, and then ended */
 			break;
+		}
 		prk_sys_futex_wait((uint32_t *)(uintptr_t)gate,
 				   number * PRK_GATE_ONE | PRK_GATE_CLOSED, prusik_in_ns(GATE_SLICE));
 	}

@@ -5,8 +5,10 @@
  * Our ends of pipes do not block. What has been done is in the handle, so that a call that was cut short
  * can be followed by another. A stream of memory is read when the program has ended.
  */
+#include "base/flag.h"
 #include "base/sys.h"
 #include "base/sys_process.h"
+#include "base/wait.h"
 #include "base/wait_fd.h"
 #include "task/process.h"
 
@@ -18,10 +20,19 @@
 
 #define CHUNK ((size_t)64 << 10)
 
+/*
+ * When the time is over, and the program has ended too, what it wrote lies in pipes: so often some of it
+ * is still fetched. (They hold less; but a child of the program's may write on and on.)
+ */
+#define LAST_ROUNDS 64
+
 struct talk {
 	struct prusik_process *process;
 	const char *input;
 	uint64_t length;
+	int64_t deadline;
+	uint32_t began; /* the token's value */
+	int rounds_left; /* after its end */
 };
 
 /* ---- output ---- */
@@ -127,7 +138,27 @@ static int serve(struct talk *talk, const struct pollfd *fds)
 	return r;
 }
 
-static int exchange(struct talk *talk, int64_t deadline)
+/* 0, or why it is over. One who writes on and on never lets the wait come to that. */
+static int time_is_over(const struct talk *talk)
+{
+	const uint32_t *token = prk_cancel_here;
+
+	if (token && prk_flag_passed(token, talk->began))
+		return -ECANCELED;
+	return talk->deadline != PRUSIK_FOREVER && prusik_now() >= talk->deadline ? -ETIMEDOUT : 0;
+}
+
+/* As long as the program runs, there is something to wait for: its end. */
+static int go_on(struct talk *talk)
+{
+	int r = time_is_over(talk);
+
+	if (r < 0 && prusik_process_is_alive(talk->process) != 1 && talk->rounds_left-- > 0)
+		r = 0;
+	return r;
+}
+
+static int exchange(struct talk *talk)
 {
 	const int *stream = talk->process->stream;
 
@@ -141,11 +172,11 @@ static int exchange(struct talk *talk, int64_t deadline)
 		}
 		if (!open)
 			return 0;
-		int r = prk_wait_fds(fds, 3, deadline);
+		int r = prk_wait_fds(fds, 3, talk->deadline);
 		if (r > 0)
 			r = serve(talk, fds);
-		if (r == 0 && deadline != PRUSIK_FOREVER && prusik_now() >= deadline)
-			r = -ETIMEDOUT; /* one who writes on and on never lets the wait come to that */
+		if (r == 0)
+			r = go_on(talk);
 		if (r < 0)
 			return r;
 	}
@@ -174,13 +205,20 @@ int prusik_process_communicate(struct prusik_process *process, const void *input
 			       int64_t deadline, struct prusik_output *ret_out,
 			       struct prusik_output *ret_err)
 {
-	struct talk talk = { .process = process, .input = input, .length = length };
+	struct talk talk = {
+		.process = process,
+		.input = input,
+		.length = length,
+		.deadline = deadline,
+		.began = prk_cancel_here ? prk_load32_acq(prk_cancel_here) & ~PRK_FLAG_SET : 0, /* acq [flag]: F-S */
+		.rounds_left = LAST_ROUNDS,
+	};
 
 	if (!process || (length && !input))
 		return -EINVAL;
 	if (process->kind != PRK_PROCESS_CHILD || process->parent != getpid())
 		return -EPERM;
-	int r = exchange(&talk, deadline);
+	int r = exchange(&talk);
 	if (r == 0)
 		r = prusik_process_join(process, deadline, NULL);
 	if (r == -ECHILD)
