@@ -427,3 +427,37 @@ TEST_WITHIN(arbitrary_bytes, 120)
 		ck_assert_int_eq(test_join(test_fork(survive, s)), 0);
 	}
 }
+
+/* ---- a death in an arena that has become longer ---- */
+
+/* Makes the arena longer than its parent knows, and dies with a change to what is new under way. */
+static int grow_and_die(void *shared)
+{
+	struct share *s = shared;
+	struct prusik_list *l = s->list;
+	struct prk_list_path path;
+	char bytes[3000] = "";
+
+	for (int i = 0; i < 400; i++)
+		PARTY_CHECK(prusik_list_append(l, bytes, sizeof bytes) == 0);
+	PARTY_CHECK(prk_list_lock(l) == 0);
+	PARTY_CHECK(prk_list_find(l, prk_list_half(l), 399, &path) == 0 && path.levels > 0);
+	prk_heap_begin(&l->view);
+	prk_heap_set(&l->view, &path.node[0]->order, 0);
+	raise(SIGKILL);
+	return 0;
+}
+
+TEST(what_died_lay_where_the_arena_is_new)
+{
+	const struct prusik_list_options options = { .room = 64 << 10 };
+	struct share *s = test_shared(sizeof *s);
+
+	ck_assert_int_eq(prusik_list_open_named("grows", &options, &s->list), 0);
+	ck_assert_int_eq(append(s->list, "first"), 0);
+	ck_assert_int_eq(test_join(test_fork(grow_and_die, s)), -SIGKILL);
+	ck_assert_int_eq(append(s->list, "last"), 0);
+	ck_assert_int_eq(prusik_list_length(s->list), 402);
+	must_be_valid(s->list);
+	prusik_list_free(s->list);
+}
