@@ -11,7 +11,7 @@
  * Items are bytes of any length, 0 included, up to what the arena has room for.
  * Positions count from 0, or, below 0, from the end: -1 is the last one. Every
  * operation takes time that grows with the logarithm of the length, but for those
- * that look for a value.
+ * that look for a value, and those that move all.
  *
  * A list lies in an arena, where processes share it, or in private memory, where
  * threads do. Each call happens at one moment between its beginning and its end, a
