@@ -38,6 +38,7 @@ static const struct bench_workload *const tables[] = {
 	bench_dict,
 	bench_dict_scale,
 	bench_list,
+	bench_list_sort,
 	bench_value,
 	bench_arena,
 	bench_named,

@@ -84,6 +84,7 @@ extern const struct bench_workload bench_arena[];
 extern const struct bench_workload bench_dict[];
 extern const struct bench_workload bench_dict_scale[];
 extern const struct bench_workload bench_list[];
+extern const struct bench_workload bench_list_sort[];
 extern const struct bench_workload bench_named[];
 extern const struct bench_workload bench_value[];
 

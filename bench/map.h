@@ -16,7 +16,7 @@
 #define MAP_VALUE 64
 #define MAP_BATCH 16
 
-enum map_operation { MAP_GET, MAP_SET, MAP_ADD };
+enum map_operation { MAP_GET, MAP_SET, MAP_ADD, MAP_SORT };
 
 struct map_shape {
 	enum map_operation operation;

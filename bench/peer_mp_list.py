@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The list workloads on Manager().list.
 
-peer_mp_list.py OPERATION PROCESSES ITEMS COUNT      (operation: 0 get, 1 append and pop)
+peer_mp_list.py OPERATION PROCESSES ITEMS COUNT      (operation: 0 get, 1 append and pop, 3 sort)
 
 Prints "ok NANOSECONDS", from the common start to the last one's end; "missing" when it
 cannot be done.
 """
+import operator
+import os
 import random
 import signal
 import sys
 import time
 
+KEYS = [operator.itemgetter(slice(0, 8)), operator.itemgetter(slice(8, 16))]
 LIMIT_S = 18  # less than the bench allows: no child outlives it
 
 
@@ -23,6 +26,8 @@ def work(shared, start, operation, items, share, answers):
     for i in range(share):
         if operation == 0:
             shared[chosen[i % len(chosen)]]
+        elif operation == 3:
+            shared.sort(key=KEYS[i % 2])
         else:
             shared.append(item)
             shared.pop(0)
@@ -34,7 +39,7 @@ def main():
     signal.alarm(LIMIT_S)
     context = multiprocessing.get_context("fork")
     with context.Manager() as manager:
-        shared = manager.list([b"v" * 64] * items)
+        shared = manager.list([os.urandom(64) for _ in range(items)])
         answers = context.SimpleQueue()
         start = context.Barrier(processes)
         team = [context.Process(target=work, args=(shared, start, operation, items, count // processes, answers))

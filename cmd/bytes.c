@@ -68,6 +68,9 @@ static int take_option(struct bytes_options *o, int c)
 	case 'x':
 		o->only_new = 1;
 		return 0;
+	case 'r':
+		o->reverse = 1;
+		return 0;
 	case 'd':
 		o->fallback = o->line.value;
 		return 0;
@@ -98,7 +101,7 @@ int bytes_options(char **argv, struct bytes_options *ret_options, void (*help)(v
 		{ 'q', "quiet", NULL },	      { 'j', "json", NULL },	{ '0', "null", NULL },
 		{ 'x', "new", NULL },	      { 'd', "default", "VALUE" }, { 'w', "wait", "SECONDS" },
 		{ 'n', "nowait", NULL },      { 's', "size", "BYTES" },	{ 'E', "no-code", "N" },
-		{ 'h', "help", NULL },	      { 0, NULL, NULL },
+		{ 'r', "reverse", NULL },     { 'h', "help", NULL },	{ 0, NULL, NULL },
 	};
 	struct bytes_options *o = ret_options;
 	int c;

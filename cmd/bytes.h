@@ -11,7 +11,7 @@
 /* The options of both; what a verb does not use is left alone. */
 struct bytes_options {
 	struct cmd_line line;
-	int quiet, json, nul, only_new, no_code;
+	int quiet, json, nul, only_new, reverse, no_code;
 	int64_t deadline; /* of --wait */
 	const char *fallback; /* --default */
 	uint64_t size; /* set aside, if it is made */

@@ -66,9 +66,10 @@ complete -c prusik -n '__prusik_is dict' -a '(__prusik_names -t dict)'
 complete -c prusik -n '__prusik_is list' -s q -l quiet
 complete -c prusik -n '__prusik_is list' -s j -l json
 complete -c prusik -n '__prusik_is list' -s 0 -l null
+complete -c prusik -n '__prusik_is list' -s r -l reverse
 complete -c prusik -n '__prusik_is list' -s s -l size -x
 complete -c prusik -n '__prusik_is list' -s E -l no-code -x
-complete -c prusik -n '__prusik_first list' -a 'append insert set get pop index count remove slice len clear'
+complete -c prusik -n '__prusik_first list' -a 'append insert set get pop index count remove slice sort reverse len clear'
 complete -c prusik -n '__prusik_is list' -a '(__prusik_names -t list)'
 complete -c prusik -n '__prusik_is value array' -s t -l type -x
 complete -c prusik -n '__prusik_is value array' -s s -l size -x

@@ -29,7 +29,7 @@ _prusik()
 	gc) options=(-q --quiet -j --json) ;;
 	doctor) options=(-j --json) ;;
 	dict) options=(-q --quiet -j --json -0 --null -x --new -d --default -w --wait -n --nowait -s --size -E --no-code) verbs=(get set del keys items len cas incr update watch clear) kind=dict ;;
-	list) options=(-q --quiet -j --json -0 --null -s --size -E --no-code) verbs=(append insert set get pop index count remove slice len clear) kind=list ;;
+	list) options=(-q --quiet -j --json -0 --null -r --reverse -s --size -E --no-code) verbs=(append insert set get pop index count remove slice sort reverse len clear) kind=list ;;
 	queue) options=(--kind --max --item-max --tries --ttl --delay --retry-delay --lease --loop --dead --discard --json -w --wait -n --nowait -E --no-code -p --priority -0 --null -q --quiet) verbs=(new put get take done fail peek len join dead requeue drain close rm) kind=queue ;;
 	esac
 	((CURRENT == 3)) || verbs=()

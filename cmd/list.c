@@ -32,9 +32,12 @@ static void help(void)
 	       "  count NAME ITEM           print how many there are\n"
 	       "  remove NAME ITEM          take the first one out\n"
 	       "  slice NAME [BEGIN [END]]  print the items from BEGIN up to, not including, END\n"
+	       "  sort [-r] NAME            by their bytes; -r: the last one first\n"
+	       "  reverse NAME\n"
 	       "  len NAME\n"
 	       "  clear NAME\n\n"
 	       "  -s, --size BYTES   set aside for a new list, which grows; k, M, G\n"
+	       "  -r, --reverse      sort the other way round\n"
 	       "  -0, --null         lines end with NUL      -j, --json  a JSON value per line\n"
 	       "  -E, --no-code N    exit code for \"no\" (1)   -q, --quiet  no complaints\n\n"
 	       "Words after -- are never options. A list is made by append and insert, and stays until\n"
@@ -163,6 +166,25 @@ static int slice(struct list_call *c)
 	return done(c, r == -ENOENT ? 0 : r); /* some were taken out meanwhile */
 }
 
+/* The other way round of what a list does by itself. */
+static int falling(void *context, const void *a, uint64_t a_length, const void *b, uint64_t b_length)
+{
+	int r = memcmp(b, a, a_length < b_length ? a_length : b_length);
+
+	(void)context;
+	return r ? r : (b_length > a_length) - (b_length < a_length);
+}
+
+static int sort(struct list_call *c)
+{
+	return done(c, prusik_list_sort(c->list, c->options.reverse ? falling : NULL, NULL));
+}
+
+static int reverse(struct list_call *c)
+{
+	return done(c, prusik_list_reverse(c->list));
+}
+
 static int clear(struct list_call *c)
 {
 	return done(c, prusik_list_clear(c->list));
@@ -180,6 +202,7 @@ static const struct list_verb verbs[] = {
 	{ { "pop", 0, 1, 0 }, pop, 1 },	       { { "index", 1, 1, 0 }, find, 0 },
 	{ { "count", 1, 1, 0 }, count, 0 },
 	{ { "remove", 1, 1, 0 }, remove_item, 0 }, { { "slice", 0, 2, 0 }, slice, 0 },
+	{ { "sort", 0, 0, 0 }, sort, 0 },      { { "reverse", 0, 0, 0 }, reverse, 0 },
 	{ { "len", 0, 0, 0 }, length, 0 },     { { "clear", 0, 0, 0 }, clear, 0 },
 	{ { NULL, 0, 0, 0 }, NULL, 0 },
 };

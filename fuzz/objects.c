@@ -245,6 +245,8 @@ static void write_list(struct prusik_list *list)
 		(void)prusik_list_pop(list, i % 2 ? -1 : i, item, 30);
 	}
 	(void)prusik_list_remove(list, item, 3);
+	(void)prusik_list_sort(list, NULL, NULL);
+	(void)prusik_list_reverse(list);
 	(void)prusik_list_clear(list);
 	(void)prusik_list_append(list, item, sizeof item);
 }

@@ -23,6 +23,7 @@ struct plan {
 	int64_t (*act)(struct prusik_list *l, const struct plan *plan);
 	bool cleared; /* somebody has cleared it, and died before he threw anything away */
 	bool prefix; /* it appends, one by one */
+	bool falling; /* the numbers are put in front, not appended */
 };
 
 struct contents {
@@ -100,7 +101,7 @@ static bool fill(void *handle)
 	struct prusik_list *l = handle;
 
 	for (uint32_t i = 1; i <= p->items; i++)
-		if (prusik_list_append(l, &i, sizeof i) != 0)
+		if (prusik_list_insert(l, p->falling ? 0 : INT64_MAX, &i, sizeof i) != 0)
 			return false;
 	for (uint32_t i = 0; i < p->popped; i++)
 		if (prusik_list_pop(l, p->at, NULL, 0) < 0)
@@ -186,6 +187,34 @@ static int64_t clear(struct prusik_list *l, const struct plan *p)
 	return prusik_list_clear(l);
 }
 
+static int64_t sort(struct prusik_list *l, const struct plan *p)
+{
+	(void)p;
+	return prusik_list_sort(l, NULL, NULL);
+}
+
+/* Even ones first; the context is the list, of which the old order is seen. */
+static int by_last_bit(void *context, const void *a, uint64_t a_length, const void *b, uint64_t b_length)
+{
+	int left = *(const char *)a & 1, right = *(const char *)b & 1;
+
+	(void)a_length;
+	(void)b_length;
+	return prusik_list_length(context) < 0 ? 0 : left - right;
+}
+
+static int64_t sort_by(struct prusik_list *l, const struct plan *p)
+{
+	(void)p;
+	return prusik_list_sort(l, by_last_bit, l);
+}
+
+static int64_t reverse(struct prusik_list *l, const struct plan *p)
+{
+	(void)p;
+	return prusik_list_reverse(l);
+}
+
 static int64_t get(struct prusik_list *l, const struct plan *p)
 {
 	return prusik_list_get(l, p->at, NULL, 0);
@@ -207,6 +236,18 @@ static int64_t count(struct prusik_list *l, const struct plan *p)
 
 /* ---- beside them ---- */
 
+/* What two looks in a row have found has been there at one moment. */
+static bool read_settled(struct prusik_list *l, struct contents *ret_contents)
+{
+	struct contents again;
+
+	do
+		if (!read_all(l, ret_contents) || !read_all(l, &again))
+			return false;
+	while (!same(ret_contents, &again));
+	return true;
+}
+
 static bool pass_by(void *object)
 {
 	struct prusik_list *l = container_at(object);
@@ -215,7 +256,8 @@ static bool pass_by(void *object)
 	if (prk_joined() < 0)
 		return false;
 	kill_hello();
-	if (!kill_claim(read_all(l, &c), "somebody beside can read"))
+	if (!kill_claim(read_settled(l, &c), "somebody beside can read") ||
+	    !kill_claim(same(&c, container_before()) || same(&c, container_after()), "the old list or the new one"))
 		return false;
 	return kill_claim(prusik_list_append(l, "beside", 6) == 0, "and append") &&
 	       kill_claim(prusik_list_remove(l, "beside", 6) >= 0, "and remove");
@@ -289,6 +331,13 @@ static const struct kill_case list_cases[] = {
 	{ CASE("clear", "one", .items = 1, .act = clear), BESIDE },
 	{ CASE("clear", "many", .items = 60, .act = clear), BESIDE },
 	{ CASE("clear", "after a clear half done", .items = 40, .cleared = true, .act = clear) },
+	{ CASE("sort", "three", .items = 3, .falling = true, .act = sort), BESIDE },
+	{ CASE("sort", "several nodes", .items = 20, .falling = true, .act = sort), BESIDE },
+	{ CASE("sort", "by a function", .items = 5, .act = sort_by), BESIDE },
+	{ CASE("sort", "in order already", .items = 20, .act = sort), BESIDE },
+	{ CASE("reverse", "one", .items = 1, .act = reverse) },
+	{ CASE("reverse", "three", .items = 3, .act = reverse), BESIDE },
+	{ CASE("reverse", "several nodes", .items = 40, .act = reverse), BESIDE },
 	{ CASE("get", "many", .items = 60, .at = 20, .act = get, .container.expects = 4) },
 	{ CASE("index", "many", .items = 60, .at = 20, .act = find, .container.expects = 20) },
 	{ CASE("count", "many", .items = 60, .at = 20, .act = count, .container.expects = 1) },

@@ -185,7 +185,7 @@ TEST_WITHIN(dict_histories_processes, 120)
 
 /* ---- list: state[0] is the length, then the items; at most LINEAR_STATE - 1 ---- */
 
-enum { APPEND, INSERT_FIRST, POP_FIRST, POP_LAST, GET_AT, SET_AT, INDEX, REMOVE, COUNT, LIST_CLEAR, LIST_CALLS };
+enum { APPEND, INSERT_FIRST, POP_FIRST, POP_LAST, GET_AT, SET_AT, INDEX, REMOVE, COUNT, SORT, REVERSE, LIST_CLEAR, LIST_CALLS };
 
 static int64_t take_at(unsigned char s[LINEAR_STATE], int at)
 {
@@ -203,6 +203,20 @@ static int64_t index_of(const unsigned char s[LINEAR_STATE], uint32_t value)
 		if (s[1 + i] == value)
 			return i;
 	return -ENOENT;
+}
+
+static int as_bytes(const void *a, const void *b)
+{
+	return *(const unsigned char *)a - *(const unsigned char *)b;
+}
+
+static void turn_round(unsigned char *items, int n)
+{
+	for (int i = 0; i < n / 2; i++) {
+		unsigned char moved = items[i];
+		items[i] = items[n - 1 - i];
+		items[n - 1 - i] = moved;
+	}
 }
 
 static bool list_step(unsigned char s[LINEAR_STATE], const struct linear_call *c)
@@ -239,6 +253,12 @@ static bool list_step(unsigned char s[LINEAR_STATE], const struct linear_call *c
 		return c->result == index;
 	case COUNT:
 		return c->result == n;
+	case SORT:
+		qsort(s + 1, (size_t)n, 1, as_bytes);
+		return c->result == 0;
+	case REVERSE:
+		turn_round(s + 1, n);
+		return c->result == 0;
 	default: /* LIST_CLEAR */
 		memset(s, 0, LINEAR_STATE);
 		return c->result == 0;
@@ -272,6 +292,10 @@ static int64_t list_call(struct prusik_list *l, const struct linear_call *c)
 		return prusik_list_remove(l, &value, sizeof value);
 	case COUNT:
 		return prusik_list_length(l);
+	case SORT:
+		return prusik_list_sort(l, NULL, NULL);
+	case REVERSE:
+		return prusik_list_reverse(l);
 	default:
 		return prusik_list_clear(l);
 	}

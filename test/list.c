@@ -1,51 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "party.h"
-
-#include "data/list.h"
-
-#include <prusik/list.h>
-
-#define ARENA_BYTES (UINT64_C(8) << 20)
-
-static struct prusik_list *new_list(enum party_kind kind, uint64_t bytes)
-{
-	struct prusik_list_options options = { .room = bytes };
-	struct prusik_list *list = NULL;
-	struct prusik_arena *arena = NULL;
-
-	if (kind == PROCESSES)
-		ck_assert_int_eq(prusik_arena_create(NULL, bytes, &arena), 0);
-	ck_assert_int_eq(prusik_list_create(arena, arena ? "items" : NULL, &options, &list), 0);
-	party_keep(arena);
-	return party_keep(list);
-}
-
-static void must_be_valid(struct prusik_list *list)
-{
-	struct prk_list_tally tally;
-
-	ck_assert(prk_list_valid(list, &tally));
-	ck_assert_int_eq(prusik_list_length(list), (int64_t)tally.items);
-}
-
-static int append(struct prusik_list *list, const char *text)
-{
-	return prusik_list_append(list, text, strlen(text));
-}
-
-/* All items, with a blank between them. */
-static void must_be(struct prusik_list *list, const char *expected)
-{
-	char text[400] = "", item[40];
-
-	for (int64_t i = 0; i < prusik_list_length(list); i++) {
-		int64_t n = prusik_list_get(list, i, item, sizeof item);
-		ck_assert_int_ge(n, 0);
-		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.*s", i ? " " : "", (int)n, item);
-	}
-	ck_assert_str_eq(text, expected);
-	must_be_valid(list);
-}
+#include "list_kit.h"
 
 static void verbs(enum party_kind kind)
 {
@@ -112,6 +66,8 @@ TEST(misuse)
 	ck_assert_int_eq(prusik_list_length(NULL), -EINVAL);
 	ck_assert_int_eq(prusik_list_get(NULL, 0, NULL, 0), -EINVAL);
 	ck_assert_int_eq(prusik_list_clear(NULL), -EINVAL);
+	ck_assert_int_eq(prusik_list_sort(NULL, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(prusik_list_reverse(NULL), -EINVAL);
 	ck_assert_int_eq(prusik_list_length(l), 0);
 	prusik_list_free(l);
 	prusik_list_free(NULL);
@@ -147,10 +103,25 @@ struct model {
 	uint32_t n;
 };
 
+static void reverse_both(struct prusik_list *l, struct model *m)
+{
+	for (uint32_t i = 0; i < m->n / 2; i++) {
+		uint32_t moved = m->item[i];
+		m->item[i] = m->item[m->n - 1 - i];
+		m->item[m->n - 1 - i] = moved;
+	}
+	ck_assert_int_eq(prusik_list_reverse(l), 0);
+}
+
 static void change_both(struct prusik_list *l, struct model *m, uint32_t salt)
 {
 	uint32_t at = m->n ? (uint32_t)rand() % m->n : 0, out = 0;
 	bool grow = salt / 6000 % 2 == 0;
+
+	if (salt % 1000 == 999) {
+		reverse_both(l, m);
+		return;
+	}
 
 	if (m->n < 3000 && (rand() % 3 || m->n == 0) == grow) {
 		memmove(m->item + at + 1, m->item + at, (m->n - at) * sizeof m->item[0]);
@@ -266,11 +237,6 @@ TEST(names_and_references)
 
 /* ---- many at once ---- */
 
-struct share {
-	struct prusik_list *list;
-	int done;
-};
-
 #define EACH 3000
 
 /* Producers append numbers of their own, in order; takers pop the first. */
@@ -361,6 +327,8 @@ static int change_for_ever(void *shared)
 			prusik_list_set(s->list, at, bytes, state % 700);
 		else if (prusik_list_pop(s->list, at, NULL, 0) == -EPROTO)
 			return 1;
+		if (state >> 20 == 1)
+			prusik_list_reverse(s->list);
 		if (state >> 22 == 0 || prusik_list_length(s->list) > 300)
 			prusik_list_clear(s->list);
 	}
@@ -410,6 +378,10 @@ static int survive(void *shared)
 		prusik_list_set(s->list, i, out, 100);
 		prusik_list_remove(s->list, &i, sizeof i);
 		prusik_list_pop(s->list, i, out, sizeof out);
+		if (i % 8 == 0)
+			prusik_list_reverse(s->list);
+		if (i % 8 == 4)
+			prusik_list_sort(s->list, NULL, NULL);
 	}
 	prusik_list_length(s->list);
 	prusik_list_clear(s->list);
@@ -426,4 +398,38 @@ TEST_WITHIN(arbitrary_bytes, 120)
 			ck_assert_int_eq(prusik_list_append(s->list, &i, k % 5), 0);
 		ck_assert_int_eq(test_join(test_fork(survive, s)), 0);
 	}
+}
+
+/* ---- a death in an arena that has become longer ---- */
+
+/* Makes the arena longer than its parent knows, and dies with a change to what is new under way. */
+static int grow_and_die(void *shared)
+{
+	struct share *s = shared;
+	struct prusik_list *l = s->list;
+	struct prk_list_path path;
+	char bytes[3000] = "";
+
+	for (int i = 0; i < 400; i++)
+		PARTY_CHECK(prusik_list_append(l, bytes, sizeof bytes) == 0);
+	PARTY_CHECK(prk_list_lock(l) == 0);
+	PARTY_CHECK(prk_list_find(l, prk_list_half(l), 399, &path) == 0 && path.levels > 0);
+	prk_heap_begin(&l->view);
+	prk_heap_set(&l->view, &path.node[0]->order, 0);
+	raise(SIGKILL);
+	return 0;
+}
+
+TEST(what_died_lay_where_the_arena_is_new)
+{
+	const struct prusik_list_options options = { .room = 64 << 10 };
+	struct share *s = test_shared(sizeof *s);
+
+	ck_assert_int_eq(prusik_list_open_named("grows", &options, &s->list), 0);
+	ck_assert_int_eq(append(s->list, "first"), 0);
+	ck_assert_int_eq(test_join(test_fork(grow_and_die, s)), -SIGKILL);
+	ck_assert_int_eq(append(s->list, "last"), 0);
+	ck_assert_int_eq(prusik_list_length(s->list), 402);
+	must_be_valid(s->list);
+	prusik_list_free(s->list);
 }

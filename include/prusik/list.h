@@ -11,7 +11,7 @@
  * Items are bytes of any length, 0 included, up to what the arena has room for.
  * Positions count from 0, or, below 0, from the end: -1 is the last one. Every
  * operation takes time that grows with the logarithm of the length, but for those
- * that look for a value.
+ * that look for a value, and those that move all.
  *
  * A list lies in an arena, where processes share it, or in private memory, where
  * threads do. Each call happens at one moment between its beginning and its end, a
@@ -131,6 +131,36 @@ int64_t prusik_list_pop(struct prusik_list *list, int64_t position, void *buffer
 
 /* prusik_list_remove - take out the first item that equals these bytes. Its position, or -ENOENT. */
 int64_t prusik_list_remove(struct prusik_list *list, const void *data, uint64_t length);
+
+/*
+ * Which of two items comes first: below 0 is a, above 0 is b, 0 is neither. They lie in
+ * the list, aligned to 8 bytes, and are not to be changed.
+ */
+typedef int (*prusik_list_compare_fn)(void *context, const void *a, uint64_t a_length, const void *b,
+				      uint64_t b_length);
+
+/*
+ * prusik_list_sort - put the items in order, at once; what is equal stays as it comes
+ *
+ * compare NULL: by their bytes, as memcmp does, and what another begins with comes
+ * before it. The function runs with the list's lock held: those who write wait, and
+ * slices do; those who read see the old order until all has been compared. Calls that
+ * write to the list, and slices, are refused to it (-EDEADLK), the others are not. It may
+ * contradict itself: then the items come in some order, each once.
+ *
+ * Takes time as n log n, and, unless the items are in order, 8 bytes of the arena an item
+ * until it has returned. 0; -ENOSPC, -ENOMEM: nothing has changed.
+ * Killed inside, the function too: the old order, or the new one.
+ */
+int prusik_list_sort(struct prusik_list *list, prusik_list_compare_fn compare, void *context);
+
+/*
+ * prusik_list_reverse - put the items in the opposite order, at once
+ *
+ * 0; -ENOSPC: wants 8 bytes of the arena an item until it has returned. Killed inside: the
+ * old order, or the opposite one.
+ */
+int prusik_list_reverse(struct prusik_list *list);
 
 /* prusik_list_clear - take all items out, at once. Needs no memory. Killed inside: all are there, or none is. */
 int prusik_list_clear(struct prusik_list *list);

@@ -184,7 +184,7 @@ static int find_in_full(struct prk_heap_view *v, struct prk_shelf *shelf, uint32
 {
 	uint64_t offset = prk_load64_rlx(&shelf->full);
 
-	for (uint64_t looks = prk_load64_rlx(&v->arena->known) / PRK_GRANULE; offset && looks > 0; looks--) {
+	for (uint64_t looks = prk_arena_learn(v->arena) / PRK_GRANULE; offset && looks > 0; looks--) {
 		struct prk_page *page = page_at(v, offset);
 		if (!page)
 			return -EPROTO;
@@ -290,8 +290,9 @@ int prk_heap_give(struct prk_heap_view *v, struct prk_shelf *shelf, uint64_t off
 static bool roll_back(struct prk_heap_view *v)
 {
 	char *low = (char *)v->arena->shm;
+	uint64_t known = prk_arena_learn(v->arena); /* the dead one may have made it longer */
 
-	return prk_undo_rollback(&v->heap->undo, low + PRK_ARENA_FIRST, low + prk_load64_rlx(&v->arena->known));
+	return prk_undo_rollback(&v->heap->undo, low + PRK_ARENA_FIRST, low + known);
 }
 
 int prk_heap_undo(struct prk_heap_view *v, int result)
@@ -415,7 +416,7 @@ static bool count_list(const struct prk_heap_view *v, uint64_t offset, uint32_t 
 {
 	uint64_t prev = 0;
 
-	for (uint64_t looks = prk_load64_rlx(&v->arena->known) / PRK_GRANULE; offset; looks--) {
+	for (uint64_t looks = prk_arena_learn(v->arena) / PRK_GRANULE; offset; looks--) {
 		const struct prk_page *page = page_at(v, offset);
 		if (looks == 0 || !page || page->prev != prev || page->full != full ||
 		    (!full && (page->free == 0 || page->size != class_bytes(class))))

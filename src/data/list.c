@@ -39,9 +39,10 @@ static bool sweep(struct prusik_list *l, int count)
 	return r > 0;
 }
 
-int prk_list_lock(struct prusik_list *l)
+/* What a dead one has left undone. */
+static int clean_up(struct prusik_list *l)
 {
-	int r = prk_heap_lock(&l->view);
+	int r = prk_load32_rlx(&l->body->arranging) ? prk_list_arrange(l) : 0;
 
 	if (r < 0)
 		return r;
@@ -52,7 +53,17 @@ int prk_list_lock(struct prusik_list *l)
 		prk_list_give_dropped(l);
 	if (prk_load32_rlx(&l->body->litter))
 		sweep(l, SWEEPS);
-	return 0;
+	return prk_list_free_sequence(l);
+}
+
+int prk_list_lock(struct prusik_list *l)
+{
+	int r = prk_heap_lock(&l->view);
+
+	if (r < 0)
+		return r;
+	r = clean_up(l);
+	return r < 0 ? prk_list_unlock(l, r) : 0;
 }
 
 int prk_list_unlock(struct prusik_list *l, int result)

@@ -12,6 +12,13 @@
  * Full nodes are split on the way down to where an item goes, neighbours that fill one
  * together are merged after one is taken out: each a step of its own, which changes
  * no item's position.
+ *
+ * Sorting and reversing change where every item is, which is more than a log holds. The
+ * items stay where they lie, and the nodes too: a block of the arena is filled with the
+ * items' offsets as they are to come (sequence), one store decides that it is so, and then
+ * the leaves are made so, forward only, by the next holder of the lock if need be. The other
+ * way, a second tree in the other half, would want every item copied, since the objects of
+ * a half go with its pages: twice the memory, to change nothing but an order.
  */
 #ifndef PRK_DATA_LIST_H
 #define PRK_DATA_LIST_H
@@ -22,7 +29,7 @@
 #include <prusik/list.h>
 
 #define PRK_LIST_MAGIC UINT64_C(0x7473696c73757270) /* "pruslist" */
-#define PRK_LIST_VERSION 1u
+#define PRK_LIST_VERSION 2u
 
 #define PRK_LIST_PLACES 15u
 /* 7^14 items at the least. */
@@ -85,14 +92,20 @@ struct prk_list_half {
  *
  * WORD     version: odd = a change is under way. half: which is the list. litter: 1 =
  *          the other one may have memory. dropped: a node cut off, with one node below it
- *          at most, and so on down to a leaf with one item or none; 0 = none.
- * WRITES   made: made.h. The rest: the holder of the lock.
+ *          at most, and so on down to a leaf with one item or none; 0 = none. sequence:
+ *          a block of items' offsets, 0 = none. arranging: 1 = the leaves are to name
+ *          the items in the order of sequence.
+ * WRITES   made: made.h. sequence: as a link (arena.h). The rest: the holder of the lock.
  * ALWAYS   L1 version is even => the tree is whole, and its items are those of one moment
- * MAY LIE  litter without cause
+ *          L2 arranging is 1 => sequence has each item of the tree once
+ * MAY LIE  litter without cause; sequence's bytes while arranging is 0
  * KILLED   with version odd: readers take the lock, whose next holder rolls back
  *          and makes it even (L-E). Nobody has seen anything since it became odd (L-O),
  *          so what is undone nobody knows of. With something dropped: he gives it back.
- *          Clear: one store of half (L-C).
+ *          Clear: one store of half (L-C). Sort and reverse: before arranging is 1 (L-A)
+ *          the old order is so, and the next holder frees sequence. From there on the new
+ *          one is: he writes it to the leaves again, from the first one on, whatever has
+ *          been written; then arranging is 0 (L-D), and version becomes even.
  */
 struct prk_list_body {
 	struct prk_made made;
@@ -102,6 +115,9 @@ struct prk_list_body {
 	uint32_t half;
 	uint32_t litter;
 	uint64_t dropped;
+	uint64_t sequence;
+	uint32_t arranging;
+	uint32_t reserved;
 	struct prk_heap heap;
 	struct prk_list_half halves[2];
 };
@@ -205,6 +221,14 @@ struct prk_list_item *prk_list_item(const struct prusik_list *l, uint64_t offset
 int prk_list_find(const struct prusik_list *l, const struct prk_list_half *half, uint64_t number,
 		  struct prk_list_path *ret_path);
 
+/* To the item of that number from the one before it, or, with levels 0, from anywhere. 0, -EPROTO. */
+int prk_list_step(const struct prusik_list *l, const struct prk_list_half *half, uint64_t number,
+		  struct prk_list_path *path);
+
+/* The item that the path leads to; NULL: none can be. */
+struct prk_list_item *prk_list_item_on(const struct prusik_list *l, const struct prk_list_path *path,
+				       uint64_t *ret_length);
+
 /* The first from begin on that equals these bytes; -ENOENT, -EPROTO. */
 int64_t prk_list_search(const struct prusik_list *l, const struct prk_list_half *half, const void *data,
 			uint64_t length, uint64_t begin);
@@ -216,6 +240,13 @@ int prk_list_lock(struct prusik_list *l) PRUSIK_MUST_USE;
 int prk_list_unlock(struct prusik_list *l, int result);
 /* Throw away what a clear has left. 1: there may be more; 0; -EPROTO. */
 int prk_list_sweep(struct prusik_list *l, uint32_t half);
+
+/* ---- list_sort.c ---- */
+
+/* arranging is 1: make it so. The lock is held. 0; -EPROTO, and arranging stays. */
+int prk_list_arrange(struct prusik_list *l);
+/* Give sequence back, if there is one. 0, -EPROTO. */
+int prk_list_free_sequence(struct prusik_list *l);
 
 /* ---- list_open.c ---- */
 

@@ -79,6 +79,17 @@ int prk_list_find(const struct prusik_list *l, const struct prk_list_half *half,
 	return 0;
 }
 
+int prk_list_step(const struct prusik_list *l, const struct prk_list_half *half, uint64_t number,
+		  struct prk_list_path *path)
+{
+	uint32_t used = path->levels ? prk_order_count(prk_peek64(&path->node[0]->order)) : 0;
+
+	if (++path->position[0] < used)
+		return 0;
+	int r = prk_list_find(l, half, number, path);
+	return r == 0 && path->levels == 0 ? -EPROTO : r;
+}
+
 /* ---- looking until it is sure ---- */
 
 typedef int64_t look_fn(const struct prusik_list *l, const struct prk_list_half *half, void *context);
@@ -124,14 +135,14 @@ int64_t prusik_list_length(struct prusik_list *list)
 
 /* ---- items ---- */
 
-/* The item at a position of a leaf. */
-static struct prk_list_item *item_in(const struct prusik_list *l, const struct prk_list_node *leaf,
-				     uint32_t position, uint64_t *ret_length)
+struct prk_list_item *prk_list_item_on(const struct prusik_list *l, const struct prk_list_path *path,
+				       uint64_t *ret_length)
 {
+	const struct prk_list_node *leaf = path->node[0];
 	uint64_t order = prk_peek64(&leaf->order);
-	uint32_t place = prk_order_place(order, position);
+	uint32_t place = prk_order_place(order, path->position[0]);
 
-	if (position >= prk_order_count(order) || place >= PRK_LIST_PLACES)
+	if (path->position[0] >= prk_order_count(order) || place >= PRK_LIST_PLACES)
 		return NULL;
 	return prk_list_item(l, prk_peek64(&leaf->place[place]), ret_length);
 }
@@ -144,11 +155,8 @@ static int64_t copy_items(const struct prusik_list *l, const struct prk_list_hal
 	uint64_t length;
 
 	for (uint64_t i = 0; i < n; i++) {
-		uint32_t used = path.levels ? prk_order_count(prk_peek64(&path.node[0]->order)) : 0;
-		if (++path.position[0] >= used &&
-		    (prk_list_find(l, half, first + i, &path) < 0 || path.levels == 0))
-			return -EPROTO;
-		const struct prk_list_item *item = item_in(l, path.node[0], path.position[0], &length);
+		int r = prk_list_step(l, half, first + i, &path);
+		const struct prk_list_item *item = r == 0 ? prk_list_item_on(l, &path, &length) : NULL;
 		if (!item)
 			return -EPROTO;
 		*lengths_of = i + 1;
@@ -191,7 +199,7 @@ static int64_t look_for_lengths(const struct prusik_list *l, const struct prk_li
 
 	for (uint64_t i = 0; i < s->fit && r != -EPROTO; i++) {
 		if (prk_list_find(l, half, s->first + i, &path) < 0 || path.levels == 0 ||
-		    !item_in(l, path.node[0], path.position[0], &s->items[i].iov_len))
+		    !prk_list_item_on(l, &path, &s->items[i].iov_len))
 			return -EPROTO;
 	}
 	return r;
@@ -224,7 +232,7 @@ static int64_t look_for_item(const struct prusik_list *l, const struct prk_list_
 		return -ENOENT;
 	if (prk_list_find(l, half, number, &path) < 0 || path.levels == 0)
 		return -EPROTO;
-	const struct prk_list_item *item = item_in(l, path.node[0], path.position[0], &length);
+	const struct prk_list_item *item = prk_list_item_on(l, &path, &length);
 	if (!item)
 		return -EPROTO;
 	if (w->buffer && length > w->capacity)
@@ -250,10 +258,8 @@ int64_t prk_list_search(const struct prusik_list *l, const struct prk_list_half 
 	struct prk_list_path path = { .levels = 0 };
 
 	for (uint64_t i = begin; i < items; i++) {
-		uint32_t used = path.levels ? prk_order_count(prk_peek64(&path.node[0]->order)) : 0;
-		if (++path.position[0] >= used && (prk_list_find(l, half, i, &path) < 0 || path.levels == 0))
-			return -EPROTO;
-		const struct prk_list_item *item = item_in(l, path.node[0], path.position[0], &other);
+		int r = prk_list_step(l, half, i, &path);
+		const struct prk_list_item *item = r == 0 ? prk_list_item_on(l, &path, &other) : NULL;
 		if (!item)
 			return -EPROTO;
 		if (other == length && prk_peek_equal(item->data, data, length))

@@ -41,7 +41,9 @@ static int drop(struct prusik_arena *arena, void *body)
 
 	if (r < 0)
 		return r;
-	r = 0;
+	prk_store32_rlx(&l.body->arranging, 0);
+	prk_barrier();
+	r = prk_list_free_sequence(&l);
 	for (uint32_t half = 0; half < 2 && r == 0; half++)
 		do
 			r = prk_list_sweep(&l, half);
@@ -176,7 +178,8 @@ static bool valid_locked(struct prusik_list *l, struct prk_list_tally *tally)
 	tally->blocks = 1 + mine.pages + others.pages;
 	tally->items = c.items;
 	return mine.objects == c.objects && c.items == half->items && l->body->version % 2 == 0 &&
-	       l->body->dropped == 0 && (l->body->litter || others.pages == 0);
+	       l->body->dropped == 0 && l->body->sequence == 0 && l->body->arranging == 0 &&
+	       (l->body->litter || others.pages == 0);
 }
 
 bool prk_list_valid(struct prusik_list *l, struct prk_list_tally *ret_tally)
