@@ -11,7 +11,9 @@
  *	prusik-kill --glibc          some scenes beside glibc's primitives, and no more
  *	prusik-kill --stop           give up at the first failure
  *	prusik-kill --realtime       go before other programs, if it may: each step is two switches,
- *	                             which on a busy machine are hundreds of times slower
+ *	                             which on a busy machine are hundreds of times slower. On a
+ *	                             quiet one it is in the way: the kernel, when it forgets a process
+ *	                             that somebody looks up in /proc, spins until he has been on
  *
  * Exits 0 when nothing hung and nothing was broken, 2 when no case is as asked for. kill.h says
  * what is done.
