@@ -13,7 +13,7 @@ $(error SAN is address or thread)
 endif
 
 SETUP := CC=$(CC_NAME) SAN=$(SAN) tools/setup
-C_FILES = $(wildcard include/*.h include/*/*.h $(foreach d,src/* cmd test kill examples,$d/*.[ch]))
+C_FILES = $(wildcard include/*.h include/*/*.h $(foreach d,src/* cmd test kill bench fuzz examples,$d/*.[ch]))
 
 build: $(B)/build.ninja
 	@ninja -C $(B)

@@ -51,11 +51,10 @@ static int std_rounds(struct visit_spot *spot, struct visits *v)
 #define STD
 #endif
 
-#define SUBJECTS(...)                                                                             \
-	{                                                                                         \
-		VISIT_SUBJECT("prusik", 1, init_prusik, prusik_rounds),                           \
-		VISIT_SUBJECT("pthread", 0, init_pthread, pthread_rounds),                        \
-		__VA_ARGS__ { .name = NULL },                                                     \
+#define SUBJECTS(...)                                                                                                  \
+	{                                                                                                              \
+		VISIT_SUBJECT("prusik", 1, init_prusik, prusik_rounds),                                                \
+			VISIT_SUBJECT("pthread", 0, init_pthread, pthread_rounds), __VA_ARGS__{ .name = NULL },        \
 	}
 
 static const struct bench_subject processes[] = SUBJECTS();

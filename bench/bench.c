@@ -18,37 +18,17 @@
 #define ROUNDS_ENOUGH 3
 
 static const struct bench_workload *const tables[] = {
-	bench_lock,
-	bench_lock_command,
-	bench_rlock,
-	bench_rwlock,
-	bench_event,
-	bench_semaphore,
-	bench_barrier,
-	bench_once,
-	bench_cancel,
-	bench_thread,
-	bench_process,
-	bench_signal,
-	bench_wake,
-	bench_condition,
-	bench_queue,
-	bench_queue_trip,
-	bench_queue_memory,
-	bench_dict,
-	bench_dict_scale,
-	bench_list,
-	bench_list_sort,
-	bench_value,
-	bench_arena,
-	bench_named,
+	bench_lock,	  bench_lock_command, bench_rlock,     bench_rwlock,	 bench_event,	     bench_semaphore,
+	bench_barrier,	  bench_once,	      bench_cancel,    bench_thread,	 bench_process,	     bench_signal,
+	bench_wake,	  bench_condition,    bench_queue,     bench_queue_trip, bench_queue_memory, bench_dict,
+	bench_dict_scale, bench_list,	      bench_list_sort, bench_value,	 bench_arena,	     bench_named,
 };
 
 struct options {
 	int rounds;
 	int64_t piece_ns;
 	int list;
-	const char *filter;  /* part of a workload's name, or NULL */
+	const char *filter; /* part of a workload's name, or NULL */
 	const char *subject; /* a subject's name, or NULL */
 };
 
@@ -129,8 +109,10 @@ static void prepare(const struct bench_workload *workload, struct entry *entry, 
 static void run_round(const struct bench_workload *workload, struct entry *entry, int64_t piece_ns)
 {
 	struct bench_piece piece = {
-		.workload = workload, .subject = entry->subject,
-		.wanted_ns = piece_ns, .count = entry->count,
+		.workload = workload,
+		.subject = entry->subject,
+		.wanted_ns = piece_ns,
+		.count = entry->count,
 	};
 
 	if (!entry->present)
@@ -186,12 +168,10 @@ static void print_value(double value, int width)
 
 static void print_header(void)
 {
-	printf("%-34s %-15s %11s %-11s %7s %11s %11s\n",
-	       "workload", "subject", "value", "unit", "ratio", "min", "max");
+	printf("%-34s %-15s %11s %-11s %7s %11s %11s\n", "workload", "subject", "value", "unit", "ratio", "min", "max");
 }
 
-static void print_entry(const struct bench_workload *workload, const struct entry *entry,
-			const struct entry *rival)
+static void print_entry(const struct bench_workload *workload, const struct entry *entry, const struct entry *rival)
 {
 	printf("%-34s %-15s", workload->name, entry->subject->name);
 	print_value(entry->median, 11);
@@ -308,10 +288,9 @@ static const char usage[] =
 static int read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
-		{ "rounds", required_argument, NULL, 'r' }, { "quick", no_argument, NULL, 'q' },
+		{ "rounds", required_argument, NULL, 'r' },  { "quick", no_argument, NULL, 'q' },
 		{ "subject", required_argument, NULL, 's' }, { "list", no_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' },	     { NULL, 0, NULL, 0 },
 	};
 	int option, rounds = -1;
 

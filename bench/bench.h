@@ -17,7 +17,7 @@
 /* What setup and run return besides 0 and -errno. */
 enum {
 	BENCH_LEFT_OUT = 1, /* this subject cannot do this here, and said why on stderr */
-	BENCH_WRONG = 2,    /* the answer was wrong: the whole bench ends */
+	BENCH_WRONG = 2, /* the answer was wrong: the whole bench ends */
 };
 
 struct bench_workload;
@@ -28,11 +28,11 @@ struct bench_piece {
 	const struct bench_workload *workload;
 	const struct bench_subject *subject;
 	int64_t wanted_ns; /* how long it should take */
-	uint64_t count;    /* how many operations that is; 0 unless the workload is counted */
-	void *state;       /* setup's, until teardown */
+	uint64_t count; /* how many operations that is; 0 unless the workload is counted */
+	void *state; /* setup's, until teardown */
 
 	/* what run tells */
-	int64_t ns;   /* how long it took */
+	int64_t ns; /* how long it took */
 	double value; /* in the workload's unit */
 };
 
@@ -89,7 +89,6 @@ extern const struct bench_workload bench_named[];
 extern const struct bench_workload bench_value[];
 
 /* A line on stderr: "prusik-bench: workload subject: ...". */
-void bench_note(const struct bench_piece *piece, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void bench_note(const struct bench_piece *piece, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

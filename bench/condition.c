@@ -79,7 +79,10 @@ static int get_prusik(struct queue_end *end, uint32_t n)
 }
 
 static const struct queue_peer condition_prusik = {
-	.open = open_prusik, .close = close_box, .put = put_prusik, .get = get_prusik,
+	.open = open_prusik,
+	.close = close_box,
+	.put = put_prusik,
+	.get = get_prusik,
 };
 
 /* ---- pthread ---- */
@@ -139,11 +142,17 @@ static int get_pthread(struct queue_end *end, uint32_t n)
 }
 
 static const struct queue_peer condition_held = {
-	.open = open_pthread, .close = close_box, .put = put_held, .get = get_pthread,
+	.open = open_pthread,
+	.close = close_box,
+	.put = put_held,
+	.get = get_pthread,
 };
 
 static const struct queue_peer condition_after = {
-	.open = open_pthread, .close = close_box, .put = put_after, .get = get_pthread,
+	.open = open_pthread,
+	.close = close_box,
+	.put = put_after,
+	.get = get_pthread,
 };
 
 static const struct bench_subject subjects[] = {

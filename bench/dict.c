@@ -127,7 +127,9 @@ int map_run(struct bench_piece *piece)
 {
 	const struct map_shape *shape = piece->workload->shape;
 	struct map_job job = {
-		.peer = piece->subject->peer, .shape = shape, .map = piece->state,
+		.peer = piece->subject->peer,
+		.shape = shape,
+		.map = piece->state,
 		.count = (piece->count / shape->processes + 1) * shape->processes,
 		.board = team_memory(sizeof(*job.board)),
 	};
@@ -195,8 +197,11 @@ static void teardown_python(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define SUBJECT(shown, is_ours, its_peer) \
-	{ .name = shown, .ours = is_ours, .setup = map_setup, .run = map_run, .teardown = map_teardown, .peer = its_peer }
+#define SUBJECT(shown, is_ours, its_peer)                                                                              \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = map_setup, .run = map_run, .teardown = map_teardown,          \
+		.peer = its_peer                                                                                       \
+	}
 
 static const struct bench_subject subjects[] = {
 	SUBJECT("prusik", 1, &map_prusik),
@@ -210,9 +215,13 @@ static const struct bench_subject subjects[] = {
 	{ .name = NULL },
 };
 
-#define MAP(shown, who, what, users, n) \
-	{ .name = shown, .unit = "ns/op", .counted = 1, .subjects = who, \
-	  .shape = &(const struct map_shape){ .operation = what, .processes = users, .keys = n } }
+#define MAP(shown, who, what, users, n)                                                                                \
+	{                                                                                                              \
+		.name = shown, .unit = "ns/op", .counted = 1, .subjects = who, .shape = &(const struct map_shape)      \
+		{                                                                                                      \
+			.operation = what, .processes = users, .keys = n                                               \
+		}                                                                                                      \
+	}
 
 const struct bench_workload bench_dict[] = {
 	MAP("dict-get-1p", subjects, MAP_GET, 1, 100000),

@@ -155,8 +155,9 @@ static int setup_lines(struct bench_piece *piece)
 	int fd = open("/dev/shm", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	void *memory = posix_fallocate(fd, 0, (off_t)bytes) == 0 ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) :
-								   MAP_FAILED;
+	void *memory = posix_fallocate(fd, 0, (off_t)bytes) == 0 ?
+			       mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) :
+			       MAP_FAILED;
 	close(fd);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
@@ -182,8 +183,10 @@ static int run_lines(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define SUBJECT(shown, is_ours, its_peer) \
-	{ .name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer }
+#define SUBJECT(shown, is_ours, its_peer)                                                                              \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer     \
+	}
 
 static const struct bench_subject subjects[] = {
 	SUBJECT("prusik", 1, &map_prusik),
@@ -198,18 +201,19 @@ static const struct bench_subject load[] = {
 	{ .name = NULL },
 };
 
-#define MAP(shown, who, what, n) \
-	{ .name = shown, .unit = "ns/op", .counted = 1, .subjects = who, \
-	  .shape = &(const struct map_shape){ .operation = what, .processes = 1, .keys = n } }
+#define MAP(shown, who, what, n)                                                                                       \
+	{                                                                                                              \
+		.name = shown, .unit = "ns/op", .counted = 1, .subjects = who, .shape = &(const struct map_shape)      \
+		{                                                                                                      \
+			.operation = what, .processes = 1, .keys = n                                                   \
+		}                                                                                                      \
+	}
 
-#define SIZE(shown, n) \
-	MAP("dict-load-" shown "-keys", load, MAP_GET, n), MAP("dict-get-" shown "-keys", subjects, MAP_GET, n), \
-	MAP("dict-set-" shown "-keys", subjects, MAP_SET, n), MAP("dict-add-" shown "-keys", subjects, MAP_ADD, n)
+#define SIZE(shown, n)                                                                                                 \
+	MAP("dict-load-" shown "-keys", load, MAP_GET, n), MAP("dict-get-" shown "-keys", subjects, MAP_GET, n),       \
+		MAP("dict-set-" shown "-keys", subjects, MAP_SET, n),                                                  \
+		MAP("dict-add-" shown "-keys", subjects, MAP_ADD, n)
 
 const struct bench_workload bench_dict_scale[] = {
-	SIZE("1k", 1000),
-	SIZE("100k", 100000),
-	SIZE("1M", 1000000),
-	SIZE("10M", 10000000),
-	{ .name = NULL },
+	SIZE("1k", 1000), SIZE("100k", 100000), SIZE("1M", 1000000), SIZE("10M", 10000000), { .name = NULL },
 };

@@ -48,14 +48,14 @@ static int pthread_event_set(struct pthread_event *event)
 	return pthread_mutex_unlock(&event->mutex);
 }
 
-#define LOOP(name, call)                                                                          \
-	static int name(struct event_board *board, uint64_t count)                                \
-	{                                                                                         \
-		int bad = 0;                                                                      \
-                                                                                                  \
-		for (uint64_t i = 0; i < count; i++)                                              \
-			bad |= (call) != 0;                                                       \
-		return bad;                                                                       \
+#define LOOP(name, call)                                                                                               \
+	static int name(struct event_board *board, uint64_t count)                                                     \
+	{                                                                                                              \
+		int bad = 0;                                                                                           \
+                                                                                                                       \
+		for (uint64_t i = 0; i < count; i++)                                                                   \
+			bad |= (call) != 0;                                                                            \
+		return bad;                                                                                            \
 	}
 
 LOOP(check_prusik, prusik_event_is_set(&board->prusik) - 1)
@@ -96,10 +96,13 @@ static void teardown(struct bench_piece *piece)
 	team_memory_free(piece->state, sizeof(struct event_board));
 }
 
-#define SUBJECT(shown, is_ours, loop)                                                             \
-	{                                                                                         \
-		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, \
-		.peer = &(event_loop *const) { loop }                                             \
+#define SUBJECT(shown, is_ours, loop)                                                                                  \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,                      \
+		.peer = &(event_loop *const)                                                                           \
+		{                                                                                                      \
+			loop                                                                                           \
+		}                                                                                                      \
 	}
 
 static const struct bench_subject checks[] = {

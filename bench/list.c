@@ -82,7 +82,10 @@ static int once(struct map_end *end, uint64_t number)
 }
 
 const struct map_peer list_prusik = {
-	.open = open_list, .close = close_list, .fill = append, .once = once,
+	.open = open_list,
+	.close = close_list,
+	.fill = append,
+	.once = once,
 };
 
 /* ---- Manager().list ---- */
@@ -112,9 +115,11 @@ static void teardown_python(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define SUBJECT(shown, is_ours, its_peer)                                                         \
-	{ .name = shown, .ours = is_ours, .setup = map_setup, .run = map_run, .teardown = map_teardown, \
-	  .peer = its_peer }
+#define SUBJECT(shown, is_ours, its_peer)                                                                              \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = map_setup, .run = map_run, .teardown = map_teardown,          \
+		.peer = its_peer                                                                                       \
+	}
 
 static const struct bench_subject subjects[] = {
 	SUBJECT("prusik", 1, &list_prusik),
@@ -125,9 +130,13 @@ static const struct bench_subject subjects[] = {
 	{ .name = NULL },
 };
 
-#define LIST(shown, what, users)                                                                  \
-	{ .name = shown, .unit = "ns/op", .counted = 1, .subjects = subjects,                     \
-	  .shape = &(const struct map_shape){ .operation = what, .processes = users, .keys = 10000 } }
+#define LIST(shown, what, users)                                                                                       \
+	{                                                                                                              \
+		.name = shown, .unit = "ns/op", .counted = 1, .subjects = subjects, .shape = &(const struct map_shape) \
+		{                                                                                                      \
+			.operation = what, .processes = users, .keys = 10000                                           \
+		}                                                                                                      \
+	}
 
 const struct bench_workload bench_list[] = {
 	LIST("list-get-1p", MAP_GET, 1),

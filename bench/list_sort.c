@@ -189,7 +189,10 @@ static const struct bench_subject subjects[] = {
 };
 
 const struct bench_workload bench_list_sort[] = {
-	{ .name = "list-sort", .unit = "us/op", .counted = 1, .subjects = subjects,
+	{ .name = "list-sort",
+	  .unit = "us/op",
+	  .counted = 1,
+	  .subjects = subjects,
 	  .shape = &(const struct map_shape){ .operation = MAP_SORT, .processes = 1, .keys = ITEMS } },
 	{ .name = NULL },
 };

@@ -56,9 +56,9 @@ struct lock_board {
 
 struct lock_shape {
 	uint32_t members;
-	int threads;       /* 1: the members are threads of one process */
-	uint32_t inside;   /* nanoseconds of work that hold the lock */
-	uint32_t outside;  /* and that do not */
+	int threads; /* 1: the members are threads of one process */
+	uint32_t inside; /* nanoseconds of work that hold the lock */
+	uint32_t outside; /* and that do not */
 };
 
 struct lock_job;
@@ -111,8 +111,8 @@ static uint32_t turns_in(uint32_t ns)
 
 typedef int lock_call(union any_lock *lock);
 
-static inline __attribute__((always_inline)) int
-pairs(union any_lock *lock, uint64_t count, int64_t *ret_ns, lock_call *acquire, lock_call *release)
+static inline __attribute__((always_inline)) int pairs(union any_lock *lock, uint64_t count, int64_t *ret_ns,
+						       lock_call *acquire, lock_call *release)
 {
 	int bad = acquire(lock) | release(lock);
 	int64_t start = team_now();
@@ -125,9 +125,9 @@ pairs(union any_lock *lock, uint64_t count, int64_t *ret_ns, lock_call *acquire,
 	return bad;
 }
 
-static inline __attribute__((always_inline)) int
-sections(const struct lock_job *job, struct spot *spot, struct lock_account *account,
-	 lock_call *acquire, lock_call *release)
+static inline __attribute__((always_inline)) int sections(const struct lock_job *job, struct spot *spot,
+							  struct lock_account *account, lock_call *acquire,
+							  lock_call *release)
 {
 	_Atomic uint32_t *stop = &job->board->stop;
 	uint32_t inside = job->inside, outside = job->outside;
@@ -330,7 +330,9 @@ static int be_alone(void *arg, uint32_t member)
 static int run_pairs(struct bench_piece *piece)
 {
 	struct lock_job job = {
-		.kind = piece->subject->peer, .board = piece->state, .count = piece->count,
+		.kind = piece->subject->peer,
+		.board = piece->state,
+		.count = piece->count,
 	};
 	int result = team_run(1, be_alone, NULL, &job);
 
@@ -438,9 +440,12 @@ static int run_sections(struct bench_piece *piece)
 {
 	const struct lock_shape *shape = piece->workload->shape;
 	struct lock_job job = {
-		.kind = piece->subject->peer, .shape = shape, .board = piece->state,
+		.kind = piece->subject->peer,
+		.shape = shape,
+		.board = piece->state,
 		.wanted_ns = piece->wanted_ns,
-		.inside = turns_in(shape->inside), .outside = turns_in(shape->outside),
+		.inside = turns_in(shape->inside),
+		.outside = turns_in(shape->outside),
 	};
 	int result;
 
@@ -469,11 +474,15 @@ static void teardown(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define KIND(is_shared, init_function, noun) \
-	&(const struct lock_kind){ .shared = is_shared, .init = init_function, \
-				   .pairs = pairs_##noun, .sections = sections_##noun }
-#define SUBJECT(shown, is_ours, how, kind) \
-	{ .name = shown, .ours = is_ours, .setup = setup, .run = how, .teardown = teardown, .peer = kind }
+#define KIND(is_shared, init_function, noun)                                                                           \
+	&(const struct lock_kind)                                                                                      \
+	{                                                                                                              \
+		.shared = is_shared, .init = init_function, .pairs = pairs_##noun, .sections = sections_##noun         \
+	}
+#define SUBJECT(shown, is_ours, how, kind)                                                                             \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = how, .teardown = teardown, .peer = kind         \
+	}
 
 static const struct bench_subject alone[] = {
 	SUBJECT("prusik-private", 1, run_pairs, KIND(0, init_prusik, prusik)),
@@ -506,9 +515,14 @@ static const struct bench_subject threads[] = {
 	{ .name = NULL },
 };
 
-#define CONTENDED(shown, who, how_many, are_threads, in, out) \
-	{ .name = shown, .unit = "sections/s", .higher_is_better = 1, .subjects = who, \
-	  .shape = &(const struct lock_shape){ how_many, are_threads, in, out } }
+#define CONTENDED(shown, who, how_many, are_threads, in, out)                                                          \
+	{                                                                                                              \
+		.name = shown, .unit = "sections/s", .higher_is_better = 1, .subjects = who,                           \
+		.shape = &(const struct lock_shape)                                                                    \
+		{                                                                                                      \
+			how_many, are_threads, in, out                                                                 \
+		}                                                                                                      \
+	}
 
 const struct bench_workload bench_lock[] = {
 	{ .name = "lock-uncontended", .unit = "ns/pair", .counted = 1, .subjects = alone },

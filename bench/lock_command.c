@@ -69,10 +69,9 @@ static void teardown(struct bench_piece *piece)
 		unlink(under_flock[1]);
 }
 
-#define SUBJECT(shown, is_ours, words)                                                            \
-	{                                                                                         \
-		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, \
-		.peer = words                                                                     \
+#define SUBJECT(shown, is_ours, words)                                                                                 \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = words        \
 	}
 
 static const struct bench_subject commands[] = {

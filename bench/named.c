@@ -165,9 +165,14 @@ static void teardown(struct bench_piece *piece)
 		way->drop();
 }
 
-#define SUBJECT(shown, is_ours, noun)                                                             \
-	{ .name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,       \
-	  .peer = &(const struct way){ make_##noun, open_##noun, drop_##noun } }
+#define SUBJECT(shown, is_ours, noun)                                                                                  \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,                      \
+		.peer = &(const struct way)                                                                            \
+		{                                                                                                      \
+			make_##noun, open_##noun, drop_##noun                                                          \
+		}                                                                                                      \
+	}
 
 static const struct bench_subject subjects[] = {
 	SUBJECT("prusik-lock", 1, lock),

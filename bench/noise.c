@@ -6,7 +6,7 @@
 
 /* In clock ticks. */
 struct usage {
-	double all;  /* of every processor, idle or not */
+	double all; /* of every processor, idle or not */
 	double busy; /* of them, by anybody, a hypervisor's other guests included */
 	double ours; /* by this process and its children */
 };
@@ -21,8 +21,8 @@ static int look(struct usage *ret_usage)
 	int fields = 0;
 
 	if (stream) {
-		fields = fscanf(stream, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system,
-				&idle, &iowait, &irq, &softirq, &steal);
+		fields = fscanf(stream, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait,
+				&irq, &softirq, &steal);
 		fclose(stream);
 	}
 	if (fields != 8)

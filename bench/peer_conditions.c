@@ -61,5 +61,8 @@ static int get_conditions(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_conditions = {
-	.open = open_conditions, .close = free, .put = put_conditions, .get = get_conditions,
+	.open = open_conditions,
+	.close = free,
+	.put = put_conditions,
+	.get = get_conditions,
 };

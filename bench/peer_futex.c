@@ -50,5 +50,8 @@ static int get_slot(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer wake_futex = {
-	.open = open_slot, .close = close_slot, .put = put_slot, .get = get_slot,
+	.open = open_slot,
+	.close = close_slot,
+	.put = put_slot,
+	.get = get_slot,
 };

@@ -64,5 +64,8 @@ static int get_glib(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_glib = {
-	.open = open_glib, .close = close_glib, .put = put_glib, .get = get_glib,
+	.open = open_glib,
+	.close = close_glib,
+	.put = put_glib,
+	.get = get_glib,
 };

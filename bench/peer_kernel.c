@@ -107,7 +107,11 @@ static int pipe_get(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_pipe = {
-	.unfit = pipe_unfit, .open = pipe_open, .close = close_line, .put = pipe_put, .get = pipe_get,
+	.unfit = pipe_unfit,
+	.open = pipe_open,
+	.close = close_line,
+	.put = pipe_put,
+	.get = pipe_get,
 };
 
 /* ---- Unix socket, SOCK_SEQPACKET ---- */
@@ -180,7 +184,10 @@ static int seqpacket_get(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_seqpacket = {
-	.open = seqpacket_open, .close = close_line, .put = seqpacket_put, .get = seqpacket_get,
+	.open = seqpacket_open,
+	.close = close_line,
+	.put = seqpacket_put,
+	.get = seqpacket_get,
 };
 
 /* ---- POSIX message queue ---- */
@@ -200,8 +207,9 @@ static long system_limit(const char *file, long otherwise)
 
 static const char *mq_unfit(const struct queue_shape *shape)
 {
-	return shape->size > system_limit("/proc/sys/fs/mqueue/msgsize_max", 8192)
-		? "items are longer than the system's msgsize_max" : NULL;
+	return shape->size > system_limit("/proc/sys/fs/mqueue/msgsize_max", 8192) ?
+		       "items are longer than the system's msgsize_max" :
+		       NULL;
 }
 
 /* As deep as the system allows; its name is gone as soon as it is open. */
@@ -248,5 +256,9 @@ static int mq_get(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_mq = {
-	.unfit = mq_unfit, .open = mq_open_line, .close = close_line, .put = mq_put, .get = mq_get,
+	.unfit = mq_unfit,
+	.open = mq_open_line,
+	.close = close_line,
+	.put = mq_put,
+	.get = mq_get,
 };

@@ -133,7 +133,11 @@ static const char *unfit_queue(const struct map_shape *shape)
 }
 
 const struct map_peer list_gqueue = {
-	.unfit = unfit_queue, .join = join_queue, .leave = leave_queue, .fill = push, .once = push_and_pop,
+	.unfit = unfit_queue,
+	.join = join_queue,
+	.leave = leave_queue,
+	.fill = push,
+	.once = push_and_pop,
 };
 
 static int join_array(struct map_end *end)
@@ -177,9 +181,19 @@ static const char *unfit_array(const struct map_shape *shape)
 }
 
 const struct map_peer list_gptrarray = {
-	.unfit = unfit_array, .join = join_array, .leave = leave_array, .fill = append, .once = get_item,
+	.unfit = unfit_array,
+	.join = join_array,
+	.leave = leave_array,
+	.fill = append,
+	.once = get_item,
 };
 
 const struct map_peer map_glib = {
-	.unfit = unfit, .join = join, .leave = leave, .fill = fill, .get = get, .set = set, .add = add,
+	.unfit = unfit,
+	.join = join,
+	.leave = leave,
+	.fill = fill,
+	.get = get,
+	.set = set,
+	.add = add,
 };

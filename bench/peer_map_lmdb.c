@@ -157,5 +157,12 @@ static int add(struct map_end *end, const char key[MAP_KEY])
 }
 
 const struct map_peer map_lmdb = {
-	.open = open_map, .close = close_map, .join = join, .leave = leave, .fill = fill, .get = get, .set = set, .add = add,
+	.open = open_map,
+	.close = close_map,
+	.join = join,
+	.leave = leave,
+	.fill = fill,
+	.get = get,
+	.set = set,
+	.add = add,
 };

@@ -200,6 +200,13 @@ static int add(struct map_end *end, const char key[MAP_KEY])
 }
 
 const struct map_peer map_memcached = {
-	.unfit = unfit, .open = open_map, .close = close_map, .join = join, .leave = leave,
-	.fill = fill, .get = get, .set = set, .add = add,
+	.unfit = unfit,
+	.open = open_map,
+	.close = close_map,
+	.join = join,
+	.leave = leave,
+	.fill = fill,
+	.get = get,
+	.set = set,
+	.add = add,
 };

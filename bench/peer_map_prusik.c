@@ -119,10 +119,23 @@ static int get_later(struct map_end *end, const char key[MAP_KEY], char value[MA
 }
 
 const struct map_peer map_prusik_many = {
-	.unfit = only_get, .open = open_map, .close = close_map, .join = join_batch, .leave = leave_batch,
-	.fill = fill, .get = get_later, .set = set, .add = add, .flush = flush,
+	.unfit = only_get,
+	.open = open_map,
+	.close = close_map,
+	.join = join_batch,
+	.leave = leave_batch,
+	.fill = fill,
+	.get = get_later,
+	.set = set,
+	.add = add,
+	.flush = flush,
 };
 
 const struct map_peer map_prusik = {
-	.open = open_map, .close = close_map, .fill = fill, .get = get, .set = set, .add = add,
+	.open = open_map,
+	.close = close_map,
+	.fill = fill,
+	.get = get,
+	.set = set,
+	.add = add,
 };

@@ -209,15 +209,34 @@ static int once(struct map_end *end, uint64_t number)
 }
 
 const struct map_peer list_redis = {
-	.unfit = unfit, .open = open_map, .close = close_map, .join = join, .fill = push, .once = once,
+	.unfit = unfit,
+	.open = open_map,
+	.close = close_map,
+	.join = join,
+	.fill = push,
+	.once = once,
 };
 
 const struct map_peer map_redis = {
-	.unfit = unfit, .open = open_map, .close = close_map, .join = join, .fill = fill,
-	.get = get_now, .set = set_now, .add = add_now, .flush = flush,
+	.unfit = unfit,
+	.open = open_map,
+	.close = close_map,
+	.join = join,
+	.fill = fill,
+	.get = get_now,
+	.set = set_now,
+	.add = add_now,
+	.flush = flush,
 };
 
 const struct map_peer map_redis_pipelined = {
-	.unfit = unfit, .open = open_map, .close = close_map, .join = join, .fill = fill,
-	.get = get, .set = set, .add = add, .flush = flush,
+	.unfit = unfit,
+	.open = open_map,
+	.close = close_map,
+	.join = join,
+	.fill = fill,
+	.get = get,
+	.set = set,
+	.add = add,
+	.flush = flush,
 };

@@ -161,26 +161,47 @@ static int put_in_place(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_prusik_in_place = {
-	.open = open_prusik, .close = close_prusik, .join = join_taker, .leave = leave_taker,
-	.put = put_in_place, .get = take_prusik, .done = done_prusik,
+	.open = open_prusik,
+	.close = close_prusik,
+	.join = join_taker,
+	.leave = leave_taker,
+	.put = put_in_place,
+	.get = take_prusik,
+	.done = done_prusik,
 };
 
 const struct queue_peer queue_prusik_private_get = {
-	.open = open_private, .close = close_prusik, .join = join_prusik,
-	.put = put_prusik, .get = get_prusik,
+	.open = open_private,
+	.close = close_prusik,
+	.join = join_prusik,
+	.put = put_prusik,
+	.get = get_prusik,
 };
 
 const struct queue_peer queue_prusik_private_take = {
-	.open = open_private, .close = close_prusik, .join = join_taker, .leave = leave_taker,
-	.put = put_prusik, .get = take_prusik, .done = done_prusik,
+	.open = open_private,
+	.close = close_prusik,
+	.join = join_taker,
+	.leave = leave_taker,
+	.put = put_prusik,
+	.get = take_prusik,
+	.done = done_prusik,
 };
 
 const struct queue_peer queue_prusik_get = {
-	.open = open_prusik, .close = close_prusik, .join = join_prusik,
-	.put = put_prusik, .get = get_prusik,
+	.open = open_prusik,
+	.close = close_prusik,
+	.join = join_prusik,
+	.put = put_prusik,
+	.get = get_prusik,
 };
 
 const struct queue_peer queue_prusik_take = {
-	.open = open_prusik, .close = close_prusik, .join = join_taker, .leave = leave_taker,
-	.put = put_prusik, .get = take_prusik, .done = done_prusik,
+	.open = open_prusik,
+	.close = close_prusik,
+	.join = join_taker,
+	.leave = leave_taker,
+	.put = put_prusik,
+	.get = take_prusik,
+	.done = done_prusik,
 };

@@ -62,5 +62,8 @@ static int get_pointers(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_prusik_pointers = {
-	.open = open_pointers, .close = close_pointers, .put = put_pointers, .get = get_pointers,
+	.open = open_pointers,
+	.close = close_pointers,
+	.put = put_pointers,
+	.get = get_pointers,
 };

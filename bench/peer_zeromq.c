@@ -145,6 +145,11 @@ static int get_zeromq(struct queue_end *end, uint32_t n)
 }
 
 const struct queue_peer queue_zeromq = {
-	.open = open_zeromq, .close = free, .join = join_zeromq, .leave = leave_zeromq,
-	.put = put_zeromq, .get = get_zeromq, .uneven = 1,
+	.open = open_zeromq,
+	.close = free,
+	.join = join_zeromq,
+	.leave = leave_zeromq,
+	.put = put_zeromq,
+	.get = get_zeromq,
+	.uneven = 1,
 };

@@ -247,8 +247,8 @@ static int run_python(struct bench_piece *piece)
 	char command[512];
 	long long ns = 0;
 
-	snprintf(command, sizeof command, "timeout 20 python3 %s %s %llu", SCRIPT,
-		 (const char *)piece->subject->peer, (unsigned long long)piece->count);
+	snprintf(command, sizeof command, "timeout 20 python3 %s %s %llu", SCRIPT, (const char *)piece->subject->peer,
+		 (unsigned long long)piece->count);
 	FILE *answer = popen(command, "r");
 	int fields = answer ? fscanf(answer, "ok %lld", &ns) : 0;
 	if (answer)
@@ -262,19 +262,24 @@ static int run_python(struct bench_piece *piece)
 
 /* ---- tables ---- */
 
-#define SUBJECT(shown, is_ours, once)                                                             \
-	{                                                                                         \
-		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, \
-		.peer = &(process_once *const) { once }                                           \
+#define SUBJECT(shown, is_ours, once)                                                                                  \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,                      \
+		.peer = &(process_once *const)                                                                         \
+		{                                                                                                      \
+			once                                                                                           \
+		}                                                                                                      \
 	}
-#define PYTHON(method)                                                                            \
-	{                                                                                         \
-		.name = "python", .setup = setup, .run = run_python, .teardown = teardown, .peer = method \
+#define PYTHON(method)                                                                                                 \
+	{                                                                                                              \
+		.name = "python", .setup = setup, .run = run_python, .teardown = teardown, .peer = method              \
 	}
 
 static const struct bench_subject forks[] = {
-	SUBJECT("prusik", 1, prusik_fork), SUBJECT("fork", 0, bare_fork),
-	SUBJECT("fork-exit", 0, fork_and_exit), PYTHON("fork"),
+	SUBJECT("prusik", 1, prusik_fork),
+	SUBJECT("fork", 0, bare_fork),
+	SUBJECT("fork-exit", 0, fork_and_exit),
+	PYTHON("fork"),
 	{ .name = NULL },
 };
 
@@ -315,9 +320,9 @@ static const struct bench_subject programs[] = {
 
 static const struct process_shape small = { (size_t)10 << 20 }, large = { (size_t)1 << 30 };
 
-#define WORKLOAD(shown, of, memory)                                                               \
-	{                                                                                         \
-		.name = shown, .unit = "us", .counted = 1, .subjects = of, .shape = memory        \
+#define WORKLOAD(shown, of, memory)                                                                                    \
+	{                                                                                                              \
+		.name = shown, .unit = "us", .counted = 1, .subjects = of, .shape = memory                             \
 	}
 
 const struct bench_workload bench_process[] = {

@@ -28,8 +28,8 @@ struct queue_account {
 /* The memory that all of a piece's processes share. */
 struct queue_board {
 	struct team_gate ready; /* the consumers have joined: producers may */
-	struct team_gate gate;  /* the start */
-	struct team_gate over;  /* everything has arrived: they may leave */
+	struct team_gate gate; /* the start */
+	struct team_gate over; /* everything has arrived: they may leave */
 	struct queue_account accounts[TEAM_MAX]; /* the producers', then the consumers' */
 };
 
@@ -85,8 +85,7 @@ static void point_at_own_memory(struct queue_end *end, char *memory)
 		end->items[i] = (struct iovec){ memory + (size_t)i * end->shape->size, end->shape->size };
 }
 
-static int produce(const struct queue_job *job, struct queue_end *end, char *memory,
-		   struct queue_account *account)
+static int produce(const struct queue_job *job, struct queue_end *end, char *memory, struct queue_account *account)
 {
 	uint64_t share = job->count / job->shape->producers;
 	uint64_t sum = 0;
@@ -97,8 +96,7 @@ static int produce(const struct queue_job *job, struct queue_end *end, char *mem
 		uint32_t n = smaller(share - put, job->shape->batch);
 
 		for (uint32_t i = 0; i < n; i++)
-			sum += write_item(end->items[i].iov_base, job->shape->size,
-					  first_word(end->index, put + i));
+			sum += write_item(end->items[i].iov_base, job->shape->size, first_word(end->index, put + i));
 		result = job->peer->put(end, n);
 		put += n;
 	}
@@ -118,8 +116,7 @@ static uint64_t all_received(const struct queue_job *job)
 }
 
 /* One get and the reading. What get returned. */
-static int consume_some(const struct queue_job *job, struct queue_end *end, char *memory, uint32_t n,
-			uint64_t *sum)
+static int consume_some(const struct queue_job *job, struct queue_end *end, char *memory, uint32_t n, uint64_t *sum)
 {
 	int got, result = 0;
 
@@ -135,15 +132,13 @@ static int consume_some(const struct queue_job *job, struct queue_end *end, char
 	return result < 0 ? result : got;
 }
 
-static int consume(const struct queue_job *job, struct queue_end *end, char *memory,
-		   struct queue_account *account)
+static int consume(const struct queue_job *job, struct queue_end *end, char *memory, struct queue_account *account)
 {
 	uint64_t share = job->peer->uneven ? job->count : job->count / job->shape->consumers;
 	uint64_t received = 0;
 
 	while (received < share) {
-		int got = consume_some(job, end, memory, smaller(share - received, job->shape->batch),
-				       &account->sum);
+		int got = consume_some(job, end, memory, smaller(share - received, job->shape->batch), &account->sum);
 
 		if (got < 0)
 			return got;
@@ -199,7 +194,9 @@ static int be_member(void *arg, uint32_t member)
 	const struct queue_job *job = arg;
 	int puts = member < job->shape->producers;
 	struct queue_end end = {
-		.shape = job->shape, .line = job->line, .puts = puts,
+		.shape = job->shape,
+		.line = job->line,
+		.puts = puts,
 		.index = puts ? member : member - job->shape->producers,
 	};
 	size_t room = (size_t)job->shape->size * job->shape->batch;
@@ -295,7 +292,9 @@ static int run(struct bench_piece *piece)
 {
 	const struct queue_shape *shape = piece->workload->shape;
 	struct queue_job job = {
-		.peer = piece->subject->peer, .shape = shape, .line = piece->state,
+		.peer = piece->subject->peer,
+		.shape = shape,
+		.line = piece->state,
 		.count = whole_shares(shape, piece->count),
 		.board = team_memory(sizeof(*job.board)),
 	};
@@ -386,18 +385,19 @@ static int run_go(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define SUBJECT(shown, is_ours, its_peer) \
-	{ .name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer }
-#define OUTSIDE(shown, its_run) \
-	{ .name = shown, .setup = setup_nothing, .run = its_run, .teardown = teardown_nothing }
-#define COMPILED_PEERS \
-	SUBJECT("prusik", 1, &queue_prusik_get), \
-	SUBJECT("prusik-take", 1, &queue_prusik_take), \
-	SUBJECT("pipe", 0, &queue_pipe), \
-	SUBJECT("seqpacket", 0, &queue_seqpacket), \
-	SUBJECT("posix-mq", 0, &queue_mq), \
-	SUBJECT("boost", 0, &queue_boost), \
-	SUBJECT("zeromq", 0, &queue_zeromq)
+#define SUBJECT(shown, is_ours, its_peer)                                                                              \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer     \
+	}
+#define OUTSIDE(shown, its_run)                                                                                        \
+	{                                                                                                              \
+		.name = shown, .setup = setup_nothing, .run = its_run, .teardown = teardown_nothing                    \
+	}
+#define COMPILED_PEERS                                                                                                 \
+	SUBJECT("prusik", 1, &queue_prusik_get), SUBJECT("prusik-take", 1, &queue_prusik_take),                        \
+		SUBJECT("pipe", 0, &queue_pipe), SUBJECT("seqpacket", 0, &queue_seqpacket),                            \
+		SUBJECT("posix-mq", 0, &queue_mq), SUBJECT("boost", 0, &queue_boost),                                  \
+		SUBJECT("zeromq", 0, &queue_zeromq)
 
 static const struct bench_subject subjects[] = { COMPILED_PEERS, { .name = NULL } };
 
@@ -425,21 +425,34 @@ static const struct bench_subject in_place_subjects[] = {
 	{ .name = NULL },
 };
 
-#define SHAPE(bytes, ends, n, room) \
-	&(const struct queue_shape){ .size = bytes, .producers = ends, .consumers = ends, .batch = n, .capacity = room }
-#define SMALL(shown, who, bytes, ends, n) \
-	{ .name = shown, .unit = "ns/item", .counted = 1, .subjects = who, .shape = SHAPE(bytes, ends, n, 1024) }
-#define LARGE(shown, ends, n) \
-	{ .name = shown, .unit = "MB/s", .higher_is_better = 1, .counted = 1, .subjects = subjects, \
-	  .shape = SHAPE(65536, ends, n, 64) }
+#define SHAPE(bytes, ends, n, room)                                                                                    \
+	&(const struct queue_shape)                                                                                    \
+	{                                                                                                              \
+		.size = bytes, .producers = ends, .consumers = ends, .batch = n, .capacity = room                      \
+	}
+#define SMALL(shown, who, bytes, ends, n)                                                                              \
+	{                                                                                                              \
+		.name = shown, .unit = "ns/item", .counted = 1, .subjects = who, .shape = SHAPE(bytes, ends, n, 1024)  \
+	}
+#define LARGE(shown, ends, n)                                                                                          \
+	{                                                                                                              \
+		.name = shown, .unit = "MB/s", .higher_is_better = 1, .counted = 1, .subjects = subjects,              \
+		.shape = SHAPE(65536, ends, n, 64)                                                                     \
+	}
 
-#define IN_PLACE(shown, ends) \
-	{ .name = shown, .unit = "MB/s", .higher_is_better = 1, .counted = 1, .subjects = in_place_subjects, \
-	  .shape = SHAPE(65536, ends, 1, 64) }
-#define THREADS(shown, ends, n) \
-	{ .name = shown, .unit = "ns/item", .counted = 1, .subjects = thread_subjects, \
-	  .shape = &(const struct queue_shape){ .size = 8, .producers = ends, .consumers = ends, .batch = n, \
-						.capacity = 1024, .threads = 1 } }
+#define IN_PLACE(shown, ends)                                                                                          \
+	{                                                                                                              \
+		.name = shown, .unit = "MB/s", .higher_is_better = 1, .counted = 1, .subjects = in_place_subjects,     \
+		.shape = SHAPE(65536, ends, 1, 64)                                                                     \
+	}
+#define THREADS(shown, ends, n)                                                                                        \
+	{                                                                                                              \
+		.name = shown, .unit = "ns/item", .counted = 1, .subjects = thread_subjects,                           \
+		.shape = &(const struct queue_shape)                                                                   \
+		{                                                                                                      \
+			.size = 8, .producers = ends, .consumers = ends, .batch = n, .capacity = 1024, .threads = 1    \
+		}                                                                                                      \
+	}
 
 const struct bench_workload bench_queue[] = {
 	SMALL("queue-64B-1p1c", subjects_and_python, 64, 1, 1),

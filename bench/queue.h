@@ -18,21 +18,21 @@ extern "C" {
 #define QUEUE_BATCH_MAX 16
 
 struct queue_shape {
-	uint32_t size;      /* of an item, in bytes */
+	uint32_t size; /* of an item, in bytes */
 	uint32_t producers;
 	uint32_t consumers;
-	uint32_t batch;     /* items a caller has, or wants, at a time */
-	uint32_t capacity;  /* items the queue should hold */
-	uint32_t threads;   /* 1: the ends are threads of one process */
+	uint32_t batch; /* items a caller has, or wants, at a time */
+	uint32_t capacity; /* items the queue should hold */
+	uint32_t threads; /* 1: the ends are threads of one process */
 };
 
 /* One process's end of the queue. */
 struct queue_end {
 	const struct queue_shape *shape;
-	void *line;     /* what open made */
-	void *own;      /* join may keep something here */
+	void *line; /* what open made */
+	void *own; /* join may keep something here */
 	uint32_t index; /* of this producer, or of this consumer */
-	int puts;       /* 1: a producer */
+	int puts; /* 1: a producer */
 	/*
 	 * The items at hand. Before put and get, items[i] is size bytes of the
 	 * process's own memory, one item after the other; get may point it elsewhere.

@@ -20,7 +20,11 @@
 #define ITEMS 8192
 
 static const struct queue_shape shape = {
-	.size = ITEM, .producers = 1, .consumers = 1, .batch = 1, .capacity = ITEMS,
+	.size = ITEM,
+	.producers = 1,
+	.consumers = 1,
+	.batch = 1,
+	.capacity = ITEMS,
 };
 
 /* kB in a line of that file that begins so; -1: there is none. */
@@ -123,9 +127,14 @@ static void teardown(struct bench_piece *piece)
 	(void)piece;
 }
 
-#define SUBJECT(shown, is_ours, its_peer, its_pointers) \
-	{ .name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, \
-	  .peer = &(const struct memory_peer){ its_peer, its_pointers } }
+#define SUBJECT(shown, is_ours, its_peer, its_pointers)                                                                \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,                      \
+		.peer = &(const struct memory_peer)                                                                    \
+		{                                                                                                      \
+			its_peer, its_pointers                                                                         \
+		}                                                                                                      \
+	}
 
 static const struct bench_subject subjects[] = {
 	SUBJECT("prusik", 1, &queue_prusik_get, 0),

@@ -44,7 +44,11 @@ struct trip_job {
 };
 
 static const struct queue_shape shape = {
-	.size = WAKE_ITEM, .producers = 1, .consumers = 1, .batch = 1, .capacity = 64,
+	.size = WAKE_ITEM,
+	.producers = 1,
+	.consumers = 1,
+	.batch = 1,
+	.capacity = 64,
 };
 
 /* How a workload wants it; its bench_workload.shape. */
@@ -100,8 +104,8 @@ static int ask(const struct trip_job *job, struct queue_end *questions, struct q
 	struct note note = { .last = 0 };
 
 	for (uint64_t number = 0; !note.last; number++) {
-		note = (struct note){ .number = number, .last = number + 1 == SAMPLES_MAX ||
-							     team_now() - began > job->wanted_ns };
+		note = (struct note){ .number = number,
+				      .last = number + 1 == SAMPLES_MAX || team_now() - began > job->wanted_ns };
 		int r = send_note(job, questions, &note);
 		int64_t back = r < 0 ? r : receive_note(job, answers, &note);
 		if (back < 0)
@@ -157,8 +161,10 @@ static int run(struct bench_piece *piece)
 {
 	void **line = piece->state;
 	struct trip_job job = {
-		.peer = piece->subject->peer, .line = { line[0], line[1] },
-		.asleep = *(const int *)piece->workload->shape, .wanted_ns = piece->wanted_ns,
+		.peer = piece->subject->peer,
+		.line = { line[0], line[1] },
+		.asleep = *(const int *)piece->workload->shape,
+		.wanted_ns = piece->wanted_ns,
 		.board = team_memory(sizeof(*job.board)),
 	};
 	int r;
@@ -197,8 +203,10 @@ static int setup(struct bench_piece *piece)
 	return r;
 }
 
-#define SUBJECT(shown, is_ours, its_peer) \
-	{ .name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer }
+#define SUBJECT(shown, is_ours, its_peer)                                                                              \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, .peer = its_peer     \
+	}
 
 static const struct bench_subject subjects[] = {
 	SUBJECT("prusik", 1, &queue_prusik_get),

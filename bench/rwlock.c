@@ -148,12 +148,11 @@ static int std_mixed(struct visit_spot *spot, struct visits *v)
 #define STD(what)
 #endif
 
-#define SUBJECTS(what, more)                                                                      \
-	{                                                                                         \
-		VISIT_SUBJECT("prusik", 1, init_prusik, prusik_##what),                           \
-		VISIT_SUBJECT("pthread", 0, init_readers_first, pthread_##what),                  \
-		VISIT_SUBJECT("pthread-writer", 0, init_writers_first, pthread_##what),           \
-		more { .name = NULL },                                                            \
+#define SUBJECTS(what, more)                                                                                           \
+	{                                                                                                              \
+		VISIT_SUBJECT("prusik", 1, init_prusik, prusik_##what),                                                \
+			VISIT_SUBJECT("pthread", 0, init_readers_first, pthread_##what),                               \
+			VISIT_SUBJECT("pthread-writer", 0, init_writers_first, pthread_##what), more{ .name = NULL },  \
 	}
 
 static const struct bench_subject reading[] = SUBJECTS(read, NSYNC(read) STD(read));

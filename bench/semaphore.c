@@ -99,16 +99,16 @@ static inline int release_posix(void *semaphore)
 	return sem_post(semaphore);
 }
 
-#define PAIRS(noun)                                                                               \
-	static int pairs_##noun(void *semaphore, uint64_t count)                                  \
-	{                                                                                         \
-		int bad = 0;                                                                      \
-                                                                                                  \
-		for (uint64_t i = 0; i < count; i++) {                                            \
-			bad |= acquire_##noun(semaphore);                                         \
-			bad |= release_##noun(semaphore);                                         \
-		}                                                                                 \
-		return bad;                                                                       \
+#define PAIRS(noun)                                                                                                    \
+	static int pairs_##noun(void *semaphore, uint64_t count)                                                       \
+	{                                                                                                              \
+		int bad = 0;                                                                                           \
+                                                                                                                       \
+		for (uint64_t i = 0; i < count; i++) {                                                                 \
+			bad |= acquire_##noun(semaphore);                                                              \
+			bad |= release_##noun(semaphore);                                                              \
+		}                                                                                                      \
+		return bad;                                                                                            \
 	}
 
 PAIRS(prusik)
@@ -143,7 +143,9 @@ static int be_alone(void *arg, uint32_t member)
 static int run_alone(struct bench_piece *piece)
 {
 	struct semaphore_job job = {
-		.kind = piece->subject->peer, .board = piece->state, .count = piece->count,
+		.kind = piece->subject->peer,
+		.board = piece->state,
+		.count = piece->count,
 	};
 	int result = team_run(1, be_alone, NULL, &job);
 
@@ -250,8 +252,8 @@ static int run_together(struct bench_piece *piece)
 	board->gate = (struct team_gate){ 0 };
 	int bad = errand.job.kind->init(&board->one, shape->value, !shape->threads) |
 		  errand.job.kind->init(&board->two, 0, !shape->threads);
-	int result = shape->threads ? team_run(1, be_host, NULL, &errand)
-				   : team_run(shape->members, be_process, NULL, &errand);
+	int result = shape->threads ? team_run(1, be_host, NULL, &errand) :
+				      team_run(shape->members, be_process, NULL, &errand);
 
 	piece->ns = board->ns;
 	piece->value = (double)piece->ns / (double)piece->count;
@@ -271,21 +273,19 @@ static void teardown(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define KIND(is_shared, noun)                                                                     \
-	&(const struct semaphore_kind)                                                            \
-	{                                                                                         \
-		is_shared, init_##noun, pairs_##noun, acquire_##noun, release_##noun              \
+#define KIND(is_shared, noun)                                                                                          \
+	&(const struct semaphore_kind)                                                                                 \
+	{                                                                                                              \
+		is_shared, init_##noun, pairs_##noun, acquire_##noun, release_##noun                                   \
 	}
-#define KIND_STD                                                                                  \
-	&(const struct semaphore_kind)                                                            \
-	{                                                                                         \
-		0, semaphore_std_init, semaphore_std_pairs, semaphore_std_acquire,                \
-			semaphore_std_release                                                     \
+#define KIND_STD                                                                                                       \
+	&(const struct semaphore_kind)                                                                                 \
+	{                                                                                                              \
+		0, semaphore_std_init, semaphore_std_pairs, semaphore_std_acquire, semaphore_std_release               \
 	}
-#define SUBJECT(shown, is_ours, how, kind)                                                        \
-	{                                                                                         \
-		.name = shown, .ours = is_ours, .setup = setup, .run = how, .teardown = teardown, \
-		.peer = kind                                                                      \
+#define SUBJECT(shown, is_ours, how, kind)                                                                             \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = how, .teardown = teardown, .peer = kind         \
 	}
 
 static const struct bench_subject alone[] = {
@@ -305,10 +305,10 @@ static const struct bench_subject alone[] = {
 #define STD
 #endif
 
-#define TOGETHER(...)                                                                             \
-	{                                                                                         \
-		SUBJECT("prusik", 1, run_together, KIND(0, prusik)), __VA_ARGS__                  \
-		SUBJECT("sem", 0, run_together, KIND(0, posix)), { .name = NULL },                \
+#define TOGETHER(...)                                                                                                  \
+	{                                                                                                              \
+		SUBJECT("prusik", 1, run_together, KIND(0, prusik)),                                                   \
+			__VA_ARGS__ SUBJECT("sem", 0, run_together, KIND(0, posix)), { .name = NULL },                 \
 	}
 
 static const struct bench_subject processes[] =
@@ -318,12 +318,16 @@ static const struct bench_subject threads[] =
 static const struct bench_subject trips_of_processes[] = TOGETHER();
 static const struct bench_subject trips_of_threads[] = TOGETHER(STD);
 
-#define SHAPE(how_many, are_threads, does, begins)                                                \
-	.unit = "ns/pair", .counted = 1,                                                          \
-	.shape = &(const struct semaphore_shape) { how_many, are_threads, does, begins }
-#define TRIP(are_threads)                                                                         \
-	.unit = "ns/trip", .counted = 1,                                                          \
-	.shape = &(const struct semaphore_shape) { 2, are_threads, go_to_and_fro, 0 }
+#define SHAPE(how_many, are_threads, does, begins)                                                                     \
+	.unit = "ns/pair", .counted = 1, .shape = &(const struct semaphore_shape)                                      \
+	{                                                                                                              \
+		how_many, are_threads, does, begins                                                                    \
+	}
+#define TRIP(are_threads)                                                                                              \
+	.unit = "ns/trip", .counted = 1, .shape = &(const struct semaphore_shape)                                      \
+	{                                                                                                              \
+		2, are_threads, go_to_and_fro, 0                                                                       \
+	}
 
 const struct bench_workload bench_semaphore[] = {
 	{ .name = "semaphore-uncontended", .unit = "ns/pair", .counted = 1, .subjects = alone },

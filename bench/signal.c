@@ -35,7 +35,7 @@ struct signal_board {
 };
 
 static struct signal_board *board; /* of the child */
-static int number;                 /* the signal */
+static int number; /* the signal */
 
 /* ---- what handles them ---- */
 
@@ -258,10 +258,13 @@ static void teardown(struct bench_piece *piece)
 	team_memory_free(piece->state, sizeof(struct signal_board));
 }
 
-#define SUBJECT(shown, is_ours, function)                                                          \
-	{                                                                                          \
-		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,  \
-		.peer = &(const struct signal_peer){ function }                                    \
+#define SUBJECT(shown, is_ours, function)                                                                              \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,                      \
+		.peer = &(const struct signal_peer)                                                                    \
+		{                                                                                                      \
+			function                                                                                       \
+		}                                                                                                      \
 	}
 
 static const struct bench_subject subjects[] = {

@@ -54,8 +54,7 @@ uint32_t team_processors(void);
  * Returns 0 when all of them returned 0; -ETIMEDOUT when some were killed for
  * taking too long; -ECHILD when one failed, was killed, or died; or -errno.
  */
-int team_run(uint32_t size, int (*member)(void *arg, uint32_t index), void (*parent)(void *arg),
-	     void *arg);
+int team_run(uint32_t size, int (*member)(void *arg, uint32_t index), void (*parent)(void *arg), void *arg);
 
 /*
  * team_wait - wait for children of the caller, as team_run does for its own

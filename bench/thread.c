@@ -117,8 +117,10 @@ static int run(struct bench_piece *piece)
 {
 	const uint32_t *at_once = piece->workload->shape;
 	struct thread_job job = {
-		.kind = piece->subject->peer, .board = piece->state,
-		.count = piece->count, .at_once = *at_once,
+		.kind = piece->subject->peer,
+		.board = piece->state,
+		.count = piece->count,
+		.at_once = *at_once,
 	};
 	int result = team_run(1, be_starter, NULL, &job);
 
@@ -140,10 +142,13 @@ static void teardown(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define SUBJECT(shown, is_ours, noun)                                                             \
-	{                                                                                         \
-		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown, \
-		.peer = &(const struct thread_kind) { start_##noun, join_##noun }                 \
+#define SUBJECT(shown, is_ours, noun)                                                                                  \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = setup, .run = run, .teardown = teardown,                      \
+		.peer = &(const struct thread_kind)                                                                    \
+		{                                                                                                      \
+			start_##noun, join_##noun                                                                      \
+		}                                                                                                      \
 	}
 
 static const struct bench_subject subjects[] = {
@@ -159,7 +164,11 @@ static const struct bench_subject subjects[] = {
 	{ .name = NULL },
 };
 
-#define AT_ONCE(n) .unit = "us/thread", .counted = 1, .subjects = subjects, .shape = &(const uint32_t){ n }
+#define AT_ONCE(n)                                                                                                     \
+	.unit = "us/thread", .counted = 1, .subjects = subjects, .shape = &(const uint32_t)                            \
+	{                                                                                                              \
+		n                                                                                                      \
+	}
 
 const struct bench_workload bench_thread[] = {
 	{ .name = "thread-start-join", AT_ONCE(1) },

@@ -74,9 +74,7 @@ static int init_bare(void *object, uint32_t members)
 #define OURS ((void)spot, &ours)
 #define THEIRS ((struct theirs *)(void *)spot->object)
 
-VISIT_LOOP(prusik_add, {
-	bad |= prusik_value_add(OURS->value, 1, NULL);
-})
+VISIT_LOOP(prusik_add, { bad |= prusik_value_add(OURS->value, 1, NULL); })
 
 /* Alone: and it must add up. */
 VISIT_LOOP(prusik_add_alone, {
@@ -91,35 +89,25 @@ VISIT_LOOP(prusik_get, {
 	bad |= prusik_value_get(OURS->value, &number) || number != 0;
 })
 
-VISIT_LOOP(prusik_set, {
-	bad |= prusik_value_set(OURS->value, i);
-})
+VISIT_LOOP(prusik_set, { bad |= prusik_value_set(OURS->value, i); })
 
-VISIT_LOOP(prusik_add_item, {
-	bad |= prusik_array_add(OURS->array, i, 1, NULL);
-})
+VISIT_LOOP(prusik_add_item, { bad |= prusik_array_add(OURS->array, i, 1, NULL); })
 
 VISIT_LOOP(prusik_get_item, {
 	int64_t number;
 	bad |= prusik_array_get(OURS->array, i, &number) || number != 0;
 })
 
-VISIT_LOOP(bare_add, {
-	atomic_fetch_add(&THEIRS->bare, 1);
-})
+VISIT_LOOP(bare_add, { atomic_fetch_add(&THEIRS->bare, 1); })
 
 VISIT_LOOP(bare_add_alone, {
 	spot->counter = (uint64_t)atomic_fetch_add(&THEIRS->bare, 1) + 1;
 	v->raised++;
 })
 
-VISIT_LOOP(bare_get, {
-	bad |= atomic_load(&THEIRS->bare) != 0;
-})
+VISIT_LOOP(bare_get, { bad |= atomic_load(&THEIRS->bare) != 0; })
 
-VISIT_LOOP(bare_set, {
-	atomic_exchange(&THEIRS->bare, i);
-})
+VISIT_LOOP(bare_set, { atomic_exchange(&THEIRS->bare, i); })
 
 VISIT_LOOP(mutex_add, {
 	bad |= pthread_mutex_lock(&THEIRS->mutex);
@@ -167,21 +155,30 @@ static void teardown_python(struct bench_piece *piece)
 
 /* ---- the tables ---- */
 
-#define PRUSIK(loop_function)                                                                     \
-	{ .name = "prusik", .ours = 1, .setup = visits_setup, .run = visits_run,                  \
-	  .teardown = teardown_prusik,                                                            \
-	  .peer = &(const struct visit_kind){ .init = init_prusik, .loop = loop_function } }
-#define PYTHON(operation)                                                                         \
-	{ .name = "python", .setup = setup_python, .run = run_python, .teardown = teardown_python, \
-	  .peer = &(const enum value_operation){ operation } }
-#define SUBJECTS(array, our_loop, bare_loop, mutex_loop, operation)                               \
-	static const struct bench_subject array[] = {                                             \
-		PRUSIK(our_loop),                                                                 \
-		VISIT_SUBJECT("atomic", 0, init_bare, bare_loop),                                 \
-		VISIT_SUBJECT("pthread", 0, init_mutex, mutex_loop),                              \
-		VISIT_SUBJECT("pthread-robust", 0, init_robust, mutex_loop),                      \
-		PYTHON(operation),                                                                \
-		{ .name = NULL },                                                                 \
+#define PRUSIK(loop_function)                                                                                          \
+	{                                                                                                              \
+		.name = "prusik", .ours = 1, .setup = visits_setup, .run = visits_run, .teardown = teardown_prusik,    \
+		.peer = &(const struct visit_kind)                                                                     \
+		{                                                                                                      \
+			.init = init_prusik, .loop = loop_function                                                     \
+		}                                                                                                      \
+	}
+#define PYTHON(operation)                                                                                              \
+	{                                                                                                              \
+		.name = "python", .setup = setup_python, .run = run_python, .teardown = teardown_python,               \
+		.peer = &(const enum value_operation)                                                                  \
+		{                                                                                                      \
+			operation                                                                                      \
+		}                                                                                                      \
+	}
+#define SUBJECTS(array, our_loop, bare_loop, mutex_loop, operation)                                                    \
+	static const struct bench_subject array[] = {                                                                  \
+		PRUSIK(our_loop),                                                                                      \
+		VISIT_SUBJECT("atomic", 0, init_bare, bare_loop),                                                      \
+		VISIT_SUBJECT("pthread", 0, init_mutex, mutex_loop),                                                   \
+		VISIT_SUBJECT("pthread-robust", 0, init_robust, mutex_loop),                                           \
+		PYTHON(operation),                                                                                     \
+		{ .name = NULL },                                                                                      \
 	}
 
 SUBJECTS(get, prusik_get, bare_get, mutex_get, VALUE_GET);

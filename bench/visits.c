@@ -141,7 +141,9 @@ int visits_run(struct bench_piece *piece)
 {
 	const struct visit_shape *shape = piece->workload->shape;
 	struct visit_job job = {
-		.kind = piece->subject->peer, .shape = shape, .board = piece->state,
+		.kind = piece->subject->peer,
+		.shape = shape,
+		.board = piece->state,
 		.wanted_ns = piece->wanted_ns,
 	};
 	void (*parent)(void *) = piece->workload->counted ? NULL : stop_in_time;

@@ -44,18 +44,17 @@ struct visit_kind {
 };
 
 /* In a body: spot, v, i (0 to 15, over and over), and bad, to be made not 0 when it fails. */
-#define VISIT_LOOP(name, body)                                                                    \
-	static int name(struct visit_spot *spot, struct visits *v)                                \
-	{                                                                                         \
-		int bad = 0;                                                                      \
-		while (!bad && v->done < v->count &&                                              \
-		       !atomic_load_explicit(v->stop, memory_order_relaxed)) {                    \
-			for (int i = 0; i < 16; i++) {                                            \
-				body                                                              \
-			}                                                                         \
-			v->done += 16;                                                            \
-		}                                                                                 \
-		return bad;                                                                       \
+#define VISIT_LOOP(name, body)                                                                                         \
+	static int name(struct visit_spot *spot, struct visits *v)                                                     \
+	{                                                                                                              \
+		int bad = 0;                                                                                           \
+		while (!bad && v->done < v->count && !atomic_load_explicit(v->stop, memory_order_relaxed)) {           \
+			for (int i = 0; i < 16; i++) {                                                                 \
+				body                                                                                   \
+			}                                                                                              \
+			v->done += 16;                                                                                 \
+		}                                                                                                      \
+		return bad;                                                                                            \
 	}
 
 #define VISIT_RAISE() (spot->counter = spot->counter + 1, v->raised++)
@@ -64,12 +63,19 @@ int visits_setup(struct bench_piece *piece);
 int visits_run(struct bench_piece *piece);
 void visits_teardown(struct bench_piece *piece);
 
-#define VISIT_SUBJECT(shown, is_ours, init_function, loop_function)                               \
-	{ .name = shown, .ours = is_ours, .setup = visits_setup, .run = visits_run,               \
-	  .teardown = visits_teardown,                                                            \
-	  .peer = &(const struct visit_kind){ .init = init_function, .loop = loop_function } }
+#define VISIT_SUBJECT(shown, is_ours, init_function, loop_function)                                                    \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = visits_setup, .run = visits_run, .teardown = visits_teardown, \
+		.peer = &(const struct visit_kind)                                                                     \
+		{                                                                                                      \
+			.init = init_function, .loop = loop_function                                                   \
+		}                                                                                                      \
+	}
 
-#define VISIT_SHAPE(how_many, are_threads)                                                        \
-	.shape = &(const struct visit_shape){ .members = how_many, .threads = are_threads }
+#define VISIT_SHAPE(how_many, are_threads)                                                                             \
+	.shape = &(const struct visit_shape)                                                                           \
+	{                                                                                                              \
+		.members = how_many, .threads = are_threads                                                            \
+	}
 
 #endif

@@ -30,7 +30,7 @@ struct wake_item {
 struct wake_board {
 	struct team_gate gate;
 	_Alignas(LINE) _Atomic uint64_t served; /* items that the consumer has had */
-	_Alignas(LINE) uint64_t slept;          /* how often it gave its processor up */
+	_Alignas(LINE) uint64_t slept; /* how often it gave its processor up */
 	uint64_t wrong;
 	int64_t samples[SAMPLES_MAX];
 };
@@ -38,13 +38,17 @@ struct wake_board {
 struct wake_job {
 	const struct queue_peer *peer;
 	void *line;
-	uint64_t count;   /* of items at most; fewer when the time is over */
+	uint64_t count; /* of items at most; fewer when the time is over */
 	int64_t limit_ns; /* the others may keep the machine busy */
 	struct wake_board *board;
 };
 
 static const struct queue_shape shape = {
-	.size = WAKE_ITEM, .producers = 1, .consumers = 1, .batch = 1, .capacity = 64,
+	.size = WAKE_ITEM,
+	.producers = 1,
+	.consumers = 1,
+	.batch = 1,
+	.capacity = 64,
 };
 
 /* Until the consumer has had them all, and a while longer. */
@@ -151,8 +155,8 @@ static int judge(const struct wake_job *job, struct bench_piece *piece)
 	if (board->wrong || count == 0 || count > job->count)
 		return BENCH_WRONG;
 	if (board->slept < count * 9 / 10)
-		bench_note(piece, "the consumer slept %llu times for %llu items",
-			   (unsigned long long)board->slept, (unsigned long long)count);
+		bench_note(piece, "the consumer slept %llu times for %llu items", (unsigned long long)board->slept,
+			   (unsigned long long)count);
 	qsort(board->samples, count, sizeof(board->samples[0]), compare_samples);
 	piece->value = (double)board->samples[count / 2] / 1000;
 	return 0;
@@ -162,7 +166,8 @@ int wake_run(struct bench_piece *piece)
 {
 	uint64_t count = (uint64_t)(piece->wanted_ns / PAUSE_NS);
 	struct wake_job job = {
-		.peer = piece->subject->peer, .line = piece->state,
+		.peer = piece->subject->peer,
+		.line = piece->state,
 		.count = count < SAMPLES_MAX ? count : SAMPLES_MAX,
 		.limit_ns = 4 * piece->wanted_ns,
 		.board = team_memory(sizeof(*job.board)),

@@ -11,9 +11,11 @@ int wake_setup(struct bench_piece *piece);
 int wake_run(struct bench_piece *piece);
 void wake_teardown(struct bench_piece *piece);
 
-#define WAKE_SUBJECT(shown, is_ours, its_peer) \
-	{ .name = shown, .ours = is_ours, .setup = wake_setup, .run = wake_run, \
-	  .teardown = wake_teardown, .peer = its_peer }
+#define WAKE_SUBJECT(shown, is_ours, its_peer)                                                                         \
+	{                                                                                                              \
+		.name = shown, .ours = is_ours, .setup = wake_setup, .run = wake_run, .teardown = wake_teardown,       \
+		.peer = its_peer                                                                                       \
+	}
 
 /* Bytes of the item. */
 #define WAKE_ITEM 64

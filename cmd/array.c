@@ -72,7 +72,12 @@ static void put_low(void *item, size_t size, uint64_t number)
 	const uint16_t u16 = (uint16_t)number;
 	const uint32_t u32 = (uint32_t)number;
 
-	memcpy(item, size == 1 ? (const void *)&u8 : size == 2 ? (const void *)&u16 : size == 4 ? (const void *)&u32 : &number, size);
+	memcpy(item,
+	       size == 1 ? (const void *)&u8 :
+	       size == 2 ? (const void *)&u16 :
+	       size == 4 ? (const void *)&u32 :
+			   &number,
+	       size);
 }
 
 static int put_int(void *item, size_t size, int64_t number)
@@ -132,9 +137,15 @@ static void show_whole(const struct array_call *c, const void *item)
 
 	memcpy(&n, item, c->item_size);
 	if (is_unsigned(c))
-		printf("%llu\n", (unsigned long long)(c->item_size == 1 ? n.u8 : c->item_size == 2 ? n.u16 : c->item_size == 4 ? n.u32 : n.u64));
+		printf("%llu\n", (unsigned long long)(c->item_size == 1 ? n.u8 :
+						      c->item_size == 2 ? n.u16 :
+						      c->item_size == 4 ? n.u32 :
+									  n.u64));
 	else
-		printf("%lld\n", (long long)(c->item_size == 1 ? n.i8 : c->item_size == 2 ? n.i16 : c->item_size == 4 ? n.i32 : n.i64));
+		printf("%lld\n", (long long)(c->item_size == 1 ? n.i8 :
+					     c->item_size == 2 ? n.i16 :
+					     c->item_size == 4 ? n.i32 :
+								 n.i64));
 }
 
 static void show(const struct array_call *c, const char *item)
@@ -167,7 +178,7 @@ static int position_of(const struct array_call *c, int word, int64_t fallback, i
 
 /* ---- verbs ---- */
 
-static int new(struct array_call *c)
+static int new (struct array_call *c)
 {
 	(void)c;
 	return CMD_OK; /* opening has made it */
@@ -284,8 +295,8 @@ static int length(struct array_call *c)
 }
 
 static const struct number_verb verbs[] = {
-	{ "new", 0, 0, 1 }, { "get", 1, 1, 0 },	  { "set", 2, 99, 0 },	{ "add", 1, 2, 0 },	{ "cas", 3, 3, 0 },
-	{ "slice", 0, 2, 0 }, { "fill", 1, 3, 0 }, { "len", 0, 0, 0 }, { NULL, 0, 0, 0 },
+	{ "new", 0, 0, 1 },   { "get", 1, 1, 0 },  { "set", 2, 99, 0 }, { "add", 1, 2, 0 }, { "cas", 3, 3, 0 },
+	{ "slice", 0, 2, 0 }, { "fill", 1, 3, 0 }, { "len", 0, 0, 0 },	{ NULL, 0, 0, 0 },
 };
 
 static int (*const run[])(struct array_call *c) = { new, get, set, add, cas, slice, fill, length };

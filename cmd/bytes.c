@@ -98,10 +98,10 @@ static int take_option(struct bytes_options *o, int c)
 int bytes_options(char **argv, struct bytes_options *ret_options, void (*help)(void))
 {
 	static const struct cmd_option options[] = {
-		{ 'q', "quiet", NULL },	      { 'j', "json", NULL },	{ '0', "null", NULL },
-		{ 'x', "new", NULL },	      { 'd', "default", "VALUE" }, { 'w', "wait", "SECONDS" },
-		{ 'n', "nowait", NULL },      { 's', "size", "BYTES" },	{ 'E', "no-code", "N" },
-		{ 'r', "reverse", NULL },     { 'h', "help", NULL },	{ 0, NULL, NULL },
+		{ 'q', "quiet", NULL },	  { 'j', "json", NULL },       { '0', "null", NULL },
+		{ 'x', "new", NULL },	  { 'd', "default", "VALUE" }, { 'w', "wait", "SECONDS" },
+		{ 'n', "nowait", NULL },  { 's', "size", "BYTES" },    { 'E', "no-code", "N" },
+		{ 'r', "reverse", NULL }, { 'h', "help", NULL },       { 0, NULL, NULL },
 	};
 	struct bytes_options *o = ret_options;
 	int c;
@@ -188,7 +188,11 @@ void bytes_put(const void *data, size_t length)
 /* The length of the UTF-8 sequence there; 0: it is none. */
 static size_t sequence(const unsigned char *s, size_t length)
 {
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	size_t n = s[0] < 0x80		       ? 1 :
+		   s[0] >= 0xc2 && s[0] < 0xe0 ? 2 :
+		   s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
+		   s[0] >= 0xf0 && s[0] < 0xf5 ? 4 :
+						 0;
 
 	if (n == 0 || n > length)
 		return 0;

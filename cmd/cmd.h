@@ -5,8 +5,8 @@
 /* What the tool exits with. */
 enum {
 	CMD_OK = 0,
-	CMD_NO = 1,	/* the answer is no, or two results differ */
-	CMD_USAGE = 2,	/* the command line is wrong */
+	CMD_NO = 1, /* the answer is no, or two results differ */
+	CMD_USAGE = 2, /* the command line is wrong */
 	CMD_OBJECT = 3, /* an object could not be made, opened or used */
 	CMD_LEASE_LOST = 4, /* somebody else has it by now */
 	CMD_TIMED_OUT = 124, /* the time that was given is over, as of timeout(1) */

@@ -94,13 +94,11 @@ static int parse_number(const char *name, const char *text, unsigned int least, 
 
 	errno = 0;
 	unsigned long number = strtoul(text, &end, 10);
-	if (text[0] >= '0' && text[0] <= '9' && !*end && !errno && number >= least &&
-	    number <= most) {
+	if (text[0] >= '0' && text[0] <= '9' && !*end && !errno && number >= least && number <= most) {
 		*ret_number = (unsigned int)number;
 		return CMD_OK;
 	}
-	demo_complain("%s must be a number from %u to %u, not '%s'", name, least, most,
-		      demo_shown(text));
+	demo_complain("%s must be a number from %u to %u, not '%s'", name, least, most, demo_shown(text));
 	return CMD_USAGE;
 }
 
@@ -119,8 +117,7 @@ static int parse_option(int option, char **argv, struct demo_options *options)
 	case 'w':
 		return parse_number("--workers", optarg, 1, WORKERS_LIMIT, &options->workers);
 	case 'k':
-		return parse_number("--kill-every", optarg, 0, KILL_EVERY_LIMIT,
-				    &options->kill_every);
+		return parse_number("--kill-every", optarg, 0, KILL_EVERY_LIMIT, &options->kill_every);
 	case 'p':
 		return parse_number("--passes", optarg, 1, PASSES_LIMIT, &options->passes);
 	case ':':
@@ -182,8 +179,7 @@ static int count_alone(struct demo_files *files)
 		else
 			i++;
 		if (progress_due(&progress))
-			progress_draw(&progress, (double)i / (double)files->count,
-				      "one process alone");
+			progress_draw(&progress, (double)i / (double)files->count, "one process alone");
 	}
 	progress_clear(&progress);
 	return CMD_OK;

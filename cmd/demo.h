@@ -28,7 +28,7 @@ struct demo_file {
 	uint64_t size;
 	struct timespec modified, changed;
 	struct demo_count expected; /* as the single process counts */
-	struct demo_count found;    /* as the workers count, in the pass that is running */
+	struct demo_count found; /* as the workers count, in the pass that is running */
 };
 
 struct demo_files {
@@ -46,7 +46,7 @@ struct demo_options {
 	const char *directory;
 	unsigned int workers;
 	unsigned int kill_every; /* ms; 0: never */
-	unsigned int passes;	 /* 0: until DEMO_KILLS workers have been killed */
+	unsigned int passes; /* 0: until DEMO_KILLS workers have been killed */
 };
 
 #define DEMO_KILLS 50
@@ -81,14 +81,13 @@ int demo_count_file(const struct demo_file *file, const char *path, struct demo_
  * Count a piece: the newlines in it, its bytes, and the words that begin in it.
  * The pieces of a file thus add up to the whole, wherever it is cut.
  */
-int demo_count_piece(const struct demo_file *file, const char *path, uint64_t offset,
-		     uint64_t length, struct demo_count *ret_count);
+int demo_count_piece(const struct demo_file *file, const char *path, uint64_t offset, uint64_t length,
+		     struct demo_count *ret_count);
 
 /*
  * Have the workers count all files, in as many passes as it takes. An exit code
  * (cmd.h), after a complaint if it is not CMD_OK or CMD_NO.
  */
-int demo_pool_run(const struct demo_options *options, struct demo_files *files,
-		  struct demo_report *ret_report);
+int demo_pool_run(const struct demo_options *options, struct demo_files *files, struct demo_report *ret_report);
 
 #endif

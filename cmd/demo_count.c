@@ -54,9 +54,7 @@ static int open_file(const struct demo_file *file, const char *path, int *ret_fd
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
-		return errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO
-			       ? DEMO_CHANGED
-			       : -errno;
+		return errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO ? DEMO_CHANGED : -errno;
 	int r = check(file, fd);
 	if (r == 0)
 		*ret_fd = fd;
@@ -109,8 +107,8 @@ static int look_back(struct counter *counter, int fd, uint64_t offset)
 	return r;
 }
 
-int demo_count_piece(const struct demo_file *file, const char *path, uint64_t offset,
-		     uint64_t length, struct demo_count *ret_count)
+int demo_count_piece(const struct demo_file *file, const char *path, uint64_t offset, uint64_t length,
+		     struct demo_count *ret_count)
 {
 	struct counter counter = { 0 };
 	int fd, r = open_file(file, path, &fd);

@@ -59,8 +59,7 @@ static int keep_name(struct demo_files *files, size_t directory, const char *nam
 
 static int add_directory(struct walk *walk, size_t path)
 {
-	int r = make_room((void **)&walk->directory, &walk->room, walk->count,
-			  sizeof *walk->directory);
+	int r = make_room((void **)&walk->directory, &walk->room, walk->count, sizeof *walk->directory);
 
 	if (r == 0)
 		walk->directory[walk->count++] = path;

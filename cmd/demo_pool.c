@@ -46,8 +46,8 @@ static void show_progress(struct pool *pool)
 		done = ((double)report->passes + pass) / pool->options->passes;
 	else if (!pool->options->kill_every)
 		done = pass;
-	snprintf(text, sizeof text, "pass %llu, %llu workers killed",
-		 (unsigned long long)report->passes + 1, (unsigned long long)report->killed);
+	snprintf(text, sizeof text, "pass %llu, %llu workers killed", (unsigned long long)report->passes + 1,
+		 (unsigned long long)report->killed);
 	progress_draw(&pool->progress, done, text);
 }
 
@@ -128,8 +128,7 @@ static int check_result(struct pool *pool, const struct result *result, int64_t 
 {
 	const struct job *job = &result->job;
 
-	if (length != sizeof *result || job->number >= pool->job_count ||
-	    job->file >= pool->files->count) {
+	if (length != sizeof *result || job->number >= pool->job_count || job->file >= pool->files->count) {
 		demo_complain("a result is not what a worker puts");
 		return CMD_OBJECT;
 	}
@@ -243,8 +242,7 @@ static int is_enough(const struct pool *pool)
 		return 0;
 	if (pool->options->passes)
 		return report->passes >= pool->options->passes;
-	return pool->job_count == 0 || pool->options->kill_every == 0 ||
-	       report->killed >= DEMO_KILLS;
+	return pool->job_count == 0 || pool->options->kill_every == 0 || report->killed >= DEMO_KILLS;
 }
 
 static int run_passes(struct pool *pool)
@@ -280,8 +278,7 @@ static void raise_file_limit(unsigned int workers)
 static int make_queues(struct pool *pool)
 {
 	struct prusik_queue_options jobs = { .capacity = CAPACITY, .item_max = sizeof(struct job) };
-	struct prusik_queue_options results = { .capacity = CAPACITY,
-						.item_max = sizeof(struct result) };
+	struct prusik_queue_options results = { .capacity = CAPACITY, .item_max = sizeof(struct result) };
 	uint64_t size = prusik_queue_size(&jobs) + prusik_queue_size(&results) + 65536;
 	int r = prusik_arena_create(NULL, size, &pool->arena);
 
@@ -298,8 +295,8 @@ static void complain_of_queues(int r)
 	char standard[64];
 
 	snprintf(standard, sizeof standard, "/dev/shm/prusik-%u", (unsigned int)geteuid());
-	demo_complain("cannot make the queues (domain %s): %s",
-		      demo_shown(given && *given ? given : standard), prusik_strerror(r));
+	demo_complain("cannot make the queues (domain %s): %s", demo_shown(given && *given ? given : standard),
+		      prusik_strerror(r));
 }
 
 static int set_up(struct pool *pool)
@@ -329,8 +326,7 @@ static void tear_down(struct pool *pool)
 	free(pool->worker);
 }
 
-int demo_pool_run(const struct demo_options *options, struct demo_files *files,
-		  struct demo_report *ret_report)
+int demo_pool_run(const struct demo_options *options, struct demo_files *files, struct demo_report *ret_report)
 {
 	struct pool pool = { .options = options, .files = files, .report = ret_report };
 	struct prusik_queue_stats stats;

@@ -36,7 +36,7 @@ struct pool {
 	struct prusik_process **worker; /* options->workers of them; NULL: not running */
 	struct pollfd *sentinel;
 	uint64_t job_count; /* in one pass */
-	uint8_t *counted;   /* a bit for each job: its result is in */
+	uint8_t *counted; /* a bit for each job: its result is in */
 	uint64_t counted_count;
 	struct job next; /* to be fed */
 	uint32_t pass;

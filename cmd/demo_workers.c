@@ -16,9 +16,8 @@ static int put_result(struct pool *pool, const struct prusik_lease *lease)
 	const struct job *job = lease->data;
 	struct result result = { .job = *job, .attempt = lease->attempt };
 
-	result.trouble =
-		demo_count_piece(&pool->files->file[job->file], demo_path(pool->files, job->file),
-				 job->offset, job->length, &result.count);
+	result.trouble = demo_count_piece(&pool->files->file[job->file], demo_path(pool->files, job->file), job->offset,
+					  job->length, &result.count);
 	return prusik_queue_put(pool->results, &result, sizeof result, PRUSIK_FOREVER);
 }
 
@@ -43,8 +42,7 @@ static int be_worker(void *argument)
 
 static int start_worker(struct pool *pool, unsigned int i)
 {
-	static const struct prusik_process_options options = { .name = "prusik-worker",
-							       .daemon = 1 };
+	static const struct prusik_process_options options = { .name = "prusik-worker", .daemon = 1 };
 	int r = prusik_process_start(be_worker, pool, &options, &pool->worker[i]);
 
 	if (r == 0) {
@@ -53,8 +51,7 @@ static int start_worker(struct pool *pool, unsigned int i)
 		return CMD_OK;
 	}
 	progress_clear(&pool->progress);
-	demo_complain("cannot start worker %u of %u: %s", i + 1, pool->options->workers,
-		      prusik_strerror(r));
+	demo_complain("cannot start worker %u of %u: %s", i + 1, pool->options->workers, prusik_strerror(r));
 	return CMD_OBJECT;
 }
 
@@ -82,8 +79,7 @@ static int bury(struct pool *pool, unsigned int i)
 /* Somebody may kill workers with his own hands: that is what this is about. */
 static int is_killed(int code)
 {
-	return code == -SIGKILL || code == -SIGTERM || code == -SIGINT || code == -SIGHUP ||
-	       code == -SIGQUIT;
+	return code == -SIGKILL || code == -SIGTERM || code == -SIGINT || code == -SIGHUP || code == -SIGQUIT;
 }
 
 static int replace(struct pool *pool, unsigned int i)

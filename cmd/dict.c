@@ -44,7 +44,8 @@ static void help(void)
 	       "  -s, --size BYTES      set aside for a new dict, which grows; k, M, G\n"
 	       "  -0, --null            lines end with NUL      -j, --json  a JSON value per line\n"
 	       "  -E, --no-code N       exit code for \"no\" (1)   -q, --quiet  no complaints\n\n"
-	       "Words after -- are never options. A number is kept as text. A dict is made by set, cas, incr and update, and stays until\n"
+	       "Words after -- are never options. A number is kept as text. A dict is made by set, cas, incr and "
+	       "update, and stays until\n"
 	       "its name is removed. Exit code: 0 yes, 1 no such key, 2 usage, 3 no such dict, or it\n"
 	       "could not be used, 124 timed out.\n");
 }
@@ -274,8 +275,8 @@ static int update(struct dict_call *c)
 			break;
 		code = transform(c, &old, &new);
 		if (code == 0)
-			r = prusik_dict_cas(c->dict, c->key, c->key_length, n < 0 ? NULL : old.data, old.length, new.data,
-					    new.length);
+			r = prusik_dict_cas(c->dict, c->key, c->key_length, n < 0 ? NULL : old.data, old.length,
+					    new.data, new.length);
 	}
 	bytes_free(&old);
 	bytes_free(&new);
@@ -328,12 +329,10 @@ struct dict_verb {
 };
 
 static const struct dict_verb verbs[] = {
-	{ { "get", 1, 1, 0 }, get },	   { { "set", 1, 2, 1 }, set },
-	{ { "del", 1, 1, 0 }, del },	   { { "keys", 0, 0, 0 }, keys },
-	{ { "items", 0, 0, 0 }, items },   { { "len", 0, 0, 0 }, length },
-	{ { "cas", 3, 3, 1 }, cas },	   { { "incr", 1, 2, 1 }, incr },
-	{ { "update", 2, 99, 1 }, update }, { { "watch", 0, 1, 0 }, watch },
-	{ { "clear", 0, 0, 0 }, clear },   { { NULL, 0, 0, 0 }, NULL },
+	{ { "get", 1, 1, 0 }, get },	 { { "set", 1, 2, 1 }, set },	  { { "del", 1, 1, 0 }, del },
+	{ { "keys", 0, 0, 0 }, keys },	 { { "items", 0, 0, 0 }, items }, { { "len", 0, 0, 0 }, length },
+	{ { "cas", 3, 3, 1 }, cas },	 { { "incr", 1, 2, 1 }, incr },	  { { "update", 2, 99, 1 }, update },
+	{ { "watch", 0, 1, 0 }, watch }, { { "clear", 0, 0, 0 }, clear }, { { NULL, 0, 0, 0 }, NULL },
 };
 
 int prusik_cmd_dict(int argc, char **argv)

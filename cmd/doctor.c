@@ -80,7 +80,8 @@ static void check_room(void)
 		ill(cmd_domain(), strerror(errno));
 		return;
 	}
-	double free = (double)fs.f_bavail * (double)fs.f_frsize / MIB, size = (double)fs.f_blocks * (double)fs.f_frsize / MIB;
+	double free = (double)fs.f_bavail * (double)fs.f_frsize / MIB,
+	       size = (double)fs.f_blocks * (double)fs.f_frsize / MIB;
 	snprintf(text, sizeof text, "%.0f MiB of %.0f MiB free for objects", free, size);
 	(free < 16 ? ill : well)("room", text);
 	int fd = open(cmd_domain(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);

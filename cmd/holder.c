@@ -52,9 +52,9 @@ static bool look_at(pid_t pid, struct process *p)
 	close(file);
 	line[n < 0 ? 0 : n] = 0;
 	const char *after = strrchr(line, ')'); /* the name may have anything in it */
-	if (!after || sscanf(after + 1,
-			     " %c %*d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-			     &p->state, &p->group, &p->start) != 3)
+	if (!after ||
+	    sscanf(after + 1, " %c %*d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &p->state, &p->group, &p->start) != 3)
 		return false;
 	return p->state != 'Z' && p->state != 'X';
 }
@@ -146,8 +146,8 @@ int cmd_holder_take(struct cmd_holder *holder, int64_t deadline)
 	r = end_command(holder);
 	if (r < 0) {
 		/* Who ends holding it leaves it as he found it: recovered, for the next one. */
-		cmd_say(": cannot end process %d, whose prusik was killed: %s",
-			(int)holder->pid, r == -EXDEV ? "it is of another PID namespace" : strerror(-r));
+		cmd_say(": cannot end process %d, whose prusik was killed: %s", (int)holder->pid,
+			r == -EXDEV ? "it is of another PID namespace" : strerror(-r));
 		exit(CMD_OBJECT);
 	}
 	set_pid(holder, 0);
@@ -165,8 +165,7 @@ static void write_text(struct cmd_holder *holder, char **command)
 
 	memset(holder->text, 0, sizeof holder->text);
 	for (; *command && at < sizeof holder->text - 1; command++)
-		at += (size_t)snprintf(holder->text + at, sizeof holder->text - at, "%s%s", at ? " " : "",
-				       *command);
+		at += (size_t)snprintf(holder->text + at, sizeof holder->text - at, "%s%s", at ? " " : "", *command);
 }
 
 /* What is known before the command's process is there. */
@@ -207,7 +206,7 @@ static void forward(int signal)
 static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
 #define FORWARDED (sizeof forwarded / sizeof forwarded[0])
 
-static void catch(struct sigaction old[FORWARDED])
+static void catch (struct sigaction old[FORWARDED])
 {
 	struct sigaction action = { .sa_handler = forward };
 
@@ -296,8 +295,8 @@ static int be_command(void *argument)
 static pid_t start_command(struct start *start)
 {
 	size_t size = stack_for(start->command);
-	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE,
+			   -1, 0);
 
 	if (stack == MAP_FAILED)
 		return -1;

@@ -85,8 +85,7 @@ static int convert(char *text)
 {
 	int is_number = text[0] && text[strspn(text, "0123456789")] == '\0';
 	long code = is_number && strlen(text) < 6 ? strtol(text, NULL, 10) : 0;
-	int signal = code > 128 && code <= 128 + PRUSIK_SIGNAL_MAX ? (int)code - 128
-								   : prusik_signal_number(text);
+	int signal = code > 128 && code <= 128 + PRUSIK_SIGNAL_MAX ? (int)code - 128 : prusik_signal_number(text);
 	const char *name = prusik_signal_name(signal);
 
 	if (!name)
@@ -156,13 +155,11 @@ static int parse_target(char *text, long *ret_target)
 
 static int send_to(long target, int signal)
 {
-	int r = target > 0 ? prusik_signal_kill((int)target, signal)
-			   : prusik_signal_kill_group((int)-target, signal);
+	int r = target > 0 ? prusik_signal_kill((int)target, signal) : prusik_signal_kill_group((int)-target, signal);
 
 	if (r == 0)
 		return CMD_OK;
-	complain("cannot signal %s %ld: %s", target > 0 ? "process" : "group", labs(target),
-		 strerror(-r));
+	complain("cannot signal %s %ld: %s", target > 0 ? "process" : "group", labs(target), strerror(-r));
 	return CMD_NO;
 }
 

@@ -197,14 +197,13 @@ struct list_verb {
 };
 
 static const struct list_verb verbs[] = {
-	{ { "append", 0, 99, 1 }, append, 0 }, { { "insert", 2, 2, 1 }, insert, 1 },
-	{ { "set", 2, 2, 0 }, set, 1 },	       { { "get", 1, 1, 0 }, get, 1 },
-	{ { "pop", 0, 1, 0 }, pop, 1 },	       { { "index", 1, 1, 0 }, find, 0 },
-	{ { "count", 1, 1, 0 }, count, 0 },
-	{ { "remove", 1, 1, 0 }, remove_item, 0 }, { { "slice", 0, 2, 0 }, slice, 0 },
-	{ { "sort", 0, 0, 0 }, sort, 0 },      { { "reverse", 0, 0, 0 }, reverse, 0 },
-	{ { "len", 0, 0, 0 }, length, 0 },     { { "clear", 0, 0, 0 }, clear, 0 },
-	{ { NULL, 0, 0, 0 }, NULL, 0 },
+	{ { "append", 0, 99, 1 }, append, 0 },	{ { "insert", 2, 2, 1 }, insert, 1 },
+	{ { "set", 2, 2, 0 }, set, 1 },		{ { "get", 1, 1, 0 }, get, 1 },
+	{ { "pop", 0, 1, 0 }, pop, 1 },		{ { "index", 1, 1, 0 }, find, 0 },
+	{ { "count", 1, 1, 0 }, count, 0 },	{ { "remove", 1, 1, 0 }, remove_item, 0 },
+	{ { "slice", 0, 2, 0 }, slice, 0 },	{ { "sort", 0, 0, 0 }, sort, 0 },
+	{ { "reverse", 0, 0, 0 }, reverse, 0 }, { { "len", 0, 0, 0 }, length, 0 },
+	{ { "clear", 0, 0, 0 }, clear, 0 },	{ { NULL, 0, 0, 0 }, NULL, 0 },
 };
 
 int prusik_cmd_list(int argc, char **argv)

@@ -137,8 +137,8 @@ static int print_thread(const struct prusik_lock *lock, int json)
 
 	if (prusik_lock_owner(lock, &owner) <= 0)
 		return 0;
-	printf(json ? "{\"pid\":%d,\"tid\":%d,\"how\":\"program\"}\n" : "%d\t%d\t-\tprogram\t-\t-\n",
-	       (int)owner.pid, (int)owner.tid);
+	printf(json ? "{\"pid\":%d,\"tid\":%d,\"how\":\"program\"}\n" : "%d\t%d\t-\tprogram\t-\t-\n", (int)owner.pid,
+	       (int)owner.tid);
 	return 1;
 }
 

@@ -23,8 +23,7 @@ static void made_at(const struct prusik_named_info *info, char *text, size_t roo
 	time_t made = (time_t)info->made;
 	struct tm tm;
 
-	if (info->made == 0 || !localtime_r(&made, &tm) ||
-	    strftime(text, room, "%Y-%m-%dT%H:%M:%S%z", &tm) == 0)
+	if (info->made == 0 || !localtime_r(&made, &tm) || strftime(text, room, "%Y-%m-%dT%H:%M:%S%z", &tm) == 0)
 		snprintf(text, room, "-");
 }
 

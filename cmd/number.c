@@ -71,8 +71,7 @@ static int take_option(struct number_options *o, const struct number_type *types
 	}
 }
 
-int number_options(char **argv, const struct number_type *types, struct number_options *ret_options,
-		   void (*help)(void))
+int number_options(char **argv, const struct number_type *types, struct number_options *ret_options, void (*help)(void))
 {
 	static const struct cmd_option options[] = {
 		{ 'q', "quiet", NULL },	  { 'j', "json", NULL },      { 't', "type", "TYPE" },

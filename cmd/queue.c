@@ -58,7 +58,7 @@ static int answer(const struct queue_call *call, int64_t result)
 
 /* ---- the verbs that are one call ---- */
 
-static int new(struct queue_call *call)
+static int make(struct queue_call *call)
 {
 	int r = prusik_queue_open_named(call->name, &call->options, PRUSIK_NEW | PRUSIK_PERSISTENT, &call->queue);
 
@@ -187,8 +187,7 @@ static int drain(struct queue_call *call)
 
 static int close_it(struct queue_call *call)
 {
-	return answer(call, prusik_queue_close(call->queue,
-					       call->discard ? PRUSIK_QUEUE_DISCARD : PRUSIK_QUEUE_DRAIN));
+	return answer(call, prusik_queue_close(call->queue, call->discard ? PRUSIK_QUEUE_DISCARD : PRUSIK_QUEUE_DRAIN));
 }
 
 static const struct verb {
@@ -198,35 +197,56 @@ static const struct verb {
 	bool arguments; /* something may follow the name */
 	const char *options; /* its own, besides those that all have */
 } verbs[] = {
-	{ "new", new, false, false, "KMITL" },	  { "put", queue_put, true, true, "pD" },
-	{ "get", queue_get, true, false, "NoRl" },  { "take", queue_get, true, false, "Nol" },
-	{ "done", queue_finish, true, true, "" },   { "fail", queue_finish, true, true, "Rd" },
-	{ "peek", peek, true, false, "" },	    { "len", len, true, false, "j" },
-	{ "join", join, true, false, "" },	    { "dead", dead, true, false, "" },
-	{ "requeue", requeue, true, false, "N" },   { "drain", drain, true, false, "d" },
-	{ "close", close_it, true, false, "x" },    { "rm", rm, false, false, "" },
+	{ "new", make, false, false, "KMITL" },	   { "put", queue_put, true, true, "pD" },
+	{ "get", queue_get, true, false, "NoRl" }, { "take", queue_get, true, false, "Nol" },
+	{ "done", queue_finish, true, true, "" },  { "fail", queue_finish, true, true, "Rd" },
+	{ "peek", peek, true, false, "" },	   { "len", len, true, false, "j" },
+	{ "join", join, true, false, "" },	   { "dead", dead, true, false, "" },
+	{ "requeue", requeue, true, false, "N" },  { "drain", drain, true, false, "d" },
+	{ "close", close_it, true, false, "x" },   { "rm", rm, false, false, "" },
 };
 
 /* ---- the command line ---- */
 
 /* Options without a letter have one here, for the table above. */
 enum {
-	KIND = 'K', MAX = 'M', ITEM_MAX = 'I', TRIES = 'T', TTL = 'L', DELAY = 'D', RETRY_DELAY = 'R', LEASE = 'l',
-	LOOP = 'o', DEAD = 'd', DISCARD = 'x', JSON = 'j', HELP = 'h',
+	KIND = 'K',
+	MAX = 'M',
+	ITEM_MAX = 'I',
+	TRIES = 'T',
+	TTL = 'L',
+	DELAY = 'D',
+	RETRY_DELAY = 'R',
+	LEASE = 'l',
+	LOOP = 'o',
+	DEAD = 'd',
+	DISCARD = 'x',
+	JSON = 'j',
+	HELP = 'h',
 };
 #define COMMON_OPTIONS "wnE0qh"
 
 static const struct option options[] = {
-	{ "kind", required_argument, NULL, KIND },	 { "max", required_argument, NULL, MAX },
-	{ "item-max", required_argument, NULL, ITEM_MAX }, { "tries", required_argument, NULL, TRIES },
-	{ "ttl", required_argument, NULL, TTL },	 { "delay", required_argument, NULL, DELAY },
-	{ "retry-delay", required_argument, NULL, RETRY_DELAY }, { "lease", required_argument, NULL, LEASE },
-	{ "loop", no_argument, NULL, LOOP },		 { "dead", no_argument, NULL, DEAD },
-	{ "discard", no_argument, NULL, DISCARD },	 { "json", no_argument, NULL, JSON },
-	{ "wait", required_argument, NULL, 'w' },	 { "nowait", no_argument, NULL, 'n' },
-	{ "no-code", required_argument, NULL, 'E' },	 { "priority", required_argument, NULL, 'p' },
-	{ "null", no_argument, NULL, '0' },		 { "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, HELP },		 { NULL, 0, NULL, 0 },
+	{ "kind", required_argument, NULL, KIND },
+	{ "max", required_argument, NULL, MAX },
+	{ "item-max", required_argument, NULL, ITEM_MAX },
+	{ "tries", required_argument, NULL, TRIES },
+	{ "ttl", required_argument, NULL, TTL },
+	{ "delay", required_argument, NULL, DELAY },
+	{ "retry-delay", required_argument, NULL, RETRY_DELAY },
+	{ "lease", required_argument, NULL, LEASE },
+	{ "loop", no_argument, NULL, LOOP },
+	{ "dead", no_argument, NULL, DEAD },
+	{ "discard", no_argument, NULL, DISCARD },
+	{ "json", no_argument, NULL, JSON },
+	{ "wait", required_argument, NULL, 'w' },
+	{ "nowait", no_argument, NULL, 'n' },
+	{ "no-code", required_argument, NULL, 'E' },
+	{ "priority", required_argument, NULL, 'p' },
+	{ "null", no_argument, NULL, '0' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, HELP },
+	{ NULL, 0, NULL, 0 },
 };
 
 static bool read_number(const char *text, int64_t least, int64_t most, int64_t *ret)
@@ -265,31 +285,73 @@ static bool read_option(struct queue_call *call, int option, const char *text)
 	bool ok = true;
 
 	switch (option) {
-	case KIND: return read_kind(text, &call->options.kind);
-	case MAX: ok = read_number(text, 1, INT64_MAX, &n); call->options.capacity = (uint64_t)n; break;
-	case ITEM_MAX: ok = read_number(text, 1, INT64_MAX, &n); call->options.item_max = (uint64_t)n; break;
-	case TRIES: ok = read_number(text, 0, INT32_MAX, &n); call->options.attempts_max = (uint32_t)n; break;
-	case TTL: ok = read_seconds(text, &seconds); call->options.lease_ms = (uint64_t)(seconds * 1e3); break;
+	case KIND:
+		return read_kind(text, &call->options.kind);
+	case MAX:
+		ok = read_number(text, 1, INT64_MAX, &n);
+		call->options.capacity = (uint64_t)n;
+		break;
+	case ITEM_MAX:
+		ok = read_number(text, 1, INT64_MAX, &n);
+		call->options.item_max = (uint64_t)n;
+		break;
+	case TRIES:
+		ok = read_number(text, 0, INT32_MAX, &n);
+		call->options.attempts_max = (uint32_t)n;
+		break;
+	case TTL:
+		ok = read_seconds(text, &seconds);
+		call->options.lease_ms = (uint64_t)(seconds * 1e3);
+		break;
 	case DELAY:
-	case RETRY_DELAY: return read_seconds(text, &call->delay);
-	case LEASE: call->give_lease = true; return read_seconds(text, &call->lease);
-	case LOOP: call->loop = true; break;
-	case DEAD: call->dead = true; break;
-	case DISCARD: call->discard = true; break;
-	case JSON: call->json = true; break;
-	case 'N': ok = read_number(text, 1, INT64_MAX, &n); call->count = (uint64_t)n; break;
-	case 'p': ok = read_number(text, INT32_MIN, INT32_MAX, &n); call->put.priority = (int32_t)n; break;
-	case 'E': ok = read_number(text, 0, 255, &n); call->no_code = (int)n; break;
+	case RETRY_DELAY:
+		return read_seconds(text, &call->delay);
+	case LEASE:
+		call->give_lease = true;
+		return read_seconds(text, &call->lease);
+	case LOOP:
+		call->loop = true;
+		break;
+	case DEAD:
+		call->dead = true;
+		break;
+	case DISCARD:
+		call->discard = true;
+		break;
+	case JSON:
+		call->json = true;
+		break;
+	case 'N':
+		ok = read_number(text, 1, INT64_MAX, &n);
+		call->count = (uint64_t)n;
+		break;
+	case 'p':
+		ok = read_number(text, INT32_MIN, INT32_MAX, &n);
+		call->put.priority = (int32_t)n;
+		break;
+	case 'E':
+		ok = read_number(text, 0, 255, &n);
+		call->no_code = (int)n;
+		break;
 	case 'w':
 		ok = read_seconds(text, &seconds);
 		call->waits = true;
 		call->deadline = prusik_in_ns((int64_t)(seconds * 1e9));
 		break;
-	case 'n': call->deadline = PRUSIK_NOW; break;
-	case '0': call->end = '\0'; break;
-	case 'q': call->quiet = true; break;
-	case HELP: call->help = true; break;
-	default: return false;
+	case 'n':
+		call->deadline = PRUSIK_NOW;
+		break;
+	case '0':
+		call->end = '\0';
+		break;
+	case 'q':
+		call->quiet = true;
+		break;
+	case HELP:
+		call->help = true;
+		break;
+	default:
+		return false;
 	}
 	return ok;
 }

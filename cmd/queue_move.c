@@ -128,8 +128,8 @@ static int put_arguments(struct pump *pump)
 static void tell_how_far(const struct queue_call *call, const struct pump *pump, int result)
 {
 	if (result < 0 && !call->quiet)
-		cmd_say(": queue '%s': %" PRIu64 " items put, not the rest: %s", call->name,
-			pump->lines, prusik_strerror(result));
+		cmd_say(": queue '%s': %" PRIu64 " items put, not the rest: %s", call->name, pump->lines,
+			prusik_strerror(result));
 }
 
 int queue_put(struct queue_call *call)

@@ -89,8 +89,7 @@ static int run_for(struct queue_call *call, const struct prusik_lease *lease)
 	if (item && strlen(item) == lease->length)
 		code = run(call, item);
 	else
-		cmd_say(": queue '%s': an item with a NUL byte cannot be given to a command",
-			call->name);
+		cmd_say(": queue '%s': an item with a NUL byte cannot be given to a command", call->name);
 	free(item);
 	return code;
 }

@@ -57,8 +57,7 @@ static int open_permits(struct sem *sem, uint32_t max)
 	if (max && sem->count != max)
 		cmd_say(": %s: has %u permits, not %u", sem->name, sem->count, max);
 	else if (sem->count > PERMITS_MAX || bytes < bytes_for(sem->count))
-		cmd_say(": %s: was made by a program, and has no room for what a shell needs",
-			sem->name);
+		cmd_say(": %s: was made by a program, and has no room for what a shell needs", sem->name);
 	else
 		return 0;
 	return CMD_OBJECT;
@@ -225,11 +224,8 @@ static int verb(struct cmd_line *line, const struct cmd_wish *wish, uint32_t cou
 }
 
 static const struct cmd_option options[] = {
-	CMD_WAIT_OPTIONS,
-	{ 'c', "count", "number" },
-	{ 'm', "max", "number" },
-	{ 'j', "json", NULL },
-	{ 0, NULL, NULL },
+	CMD_WAIT_OPTIONS,      { 'c', "count", "number" }, { 'm', "max", "number" },
+	{ 'j', "json", NULL }, { 0, NULL, NULL },
 };
 
 int prusik_cmd_sem(int argc, char **argv)

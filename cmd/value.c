@@ -124,7 +124,7 @@ static void show(const struct value_call *c, const union datum *datum)
 
 /* ---- verbs ---- */
 
-static int new(struct value_call *c)
+static int new (struct value_call *c)
 {
 	(void)c;
 	return CMD_OK; /* opening has made it */
@@ -259,7 +259,7 @@ int prusik_cmd_value(int argc, char **argv)
 	c.name = c.options.argv[1];
 	c.argc = c.options.argc - 2;
 	c.argv = c.options.argv + 2;
-	int makes = verbs[verb].makes ? (run[verb] == new && c.argc ? 2 : 1) : 0;
+	int makes = verbs[verb].makes ? (run[verb] == new &&c.argc ? 2 : 1) : 0;
 	int r = join(&c, makes);
 	if (r == -EDOM)
 		return bad(&c, c.argv[0]);

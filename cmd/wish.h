@@ -15,9 +15,11 @@ struct cmd_wish {
 };
 
 /* For the tables of options. */
-#define CMD_WAIT_OPTIONS                                               \
-	{ 'w', "wait", "number of seconds" }, { 'n', "nowait", NULL }, \
-	{ 'E', "no-code", "number" }
+#define CMD_WAIT_OPTIONS                                                                                               \
+	{ 'w', "wait", "number of seconds" }, { 'n', "nowait", NULL },                                                 \
+	{                                                                                                              \
+		'E', "no-code", "number"                                                                               \
+	}
 
 void cmd_wish_begin(struct cmd_wish *wish);
 /* -w, -n, -E: 0, or -1, and said so. Other letters: 1. */

@@ -20,7 +20,7 @@ struct shelf {
 	struct prusik_condition filled, emptied;
 	int products[PLACES], first, count;
 	int producers; /* at work */
-	long sum;      /* of all products that were taken */
+	long sum; /* of all products that were taken */
 };
 
 static struct shelf shelf = { .producers = PRODUCERS };

@@ -25,8 +25,7 @@ int main(void)
 	int64_t num = 10;
 	int code, failed = 0;
 
-	if (prusik_arena_create(NULL, 1 << 20, &arena) < 0 ||
-	    prusik_dict_create(arena, "shop", NULL, &shop) < 0 ||
+	if (prusik_arena_create(NULL, 1 << 20, &arena) < 0 || prusik_dict_create(arena, "shop", NULL, &shop) < 0 ||
 	    prusik_dict_set(shop, "num", 3, &num, sizeof num) < 0)
 		return 1;
 	for (int i = 0; i < BUYERS; i++)

@@ -41,8 +41,7 @@ static int wait_and_copy(void *arg)
 {
 	struct work *work = arg;
 
-	if (prusik_event_wait(work->written, PRUSIK_FOREVER) < 0 ||
-	    copy(work->first, work->second) != 0)
+	if (prusik_event_wait(work->written, PRUSIK_FOREVER) < 0 || copy(work->first, work->second) != 0)
 		return 1;
 	printf("the patient one: copied\n");
 	return 0;
@@ -61,8 +60,7 @@ static int write_slowly(struct work *work, int64_t takes_ms)
 {
 	struct prusik_event never = { 0 };
 
-	if (prusik_event_wait(&never, prusik_in_ms(takes_ms)) != -ETIMEDOUT ||
-	    copy(work->file, work->first) != 0)
+	if (prusik_event_wait(&never, prusik_in_ms(takes_ms)) != -ETIMEDOUT || copy(work->file, work->first) != 0)
 		return 1;
 	printf("the parent: written\n");
 	fflush(stdout);
@@ -102,8 +100,7 @@ int main(int argc, char **argv)
 	work.patience_ms = argc > 4 ? atoi(argv[4]) : 50;
 	snprintf(work.first, sizeof work.first, "%s/first", argv[2]);
 	snprintf(work.second, sizeof work.second, "%s/second", argv[2]);
-	if (prusik_arena_create(NULL, 0, &arena) < 0 ||
-	    prusik_arena_root(arena, "written", &link) < 0 ||
+	if (prusik_arena_create(NULL, 0, &arena) < 0 || prusik_arena_root(arena, "written", &link) < 0 ||
 	    prusik_arena_alloc(arena, sizeof *work.written, link) < 0)
 		return 1;
 	work.written = prusik_arena_pointer(arena, *link);

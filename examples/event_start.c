@@ -49,7 +49,6 @@ int main(void)
 		ended += prusik_thread_join(runners[i], PRUSIK_FOREVER, &result) == 0 && result == 0;
 		prusik_thread_free(runners[i]);
 	}
-	printf("%d of %d ran, the event is %s\n", ended, started,
-	       prusik_event_is_set(&go) ? "set" : "not set");
+	printf("%d of %d ran, the event is %s\n", ended, started, prusik_event_is_set(&go) ? "set" : "not set");
 	return started < RUNNERS;
 }

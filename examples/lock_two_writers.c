@@ -41,8 +41,8 @@ static void release(struct prusik_lock **held)
 }
 
 /* "with": the rest of the block has the lock, if held is not NULL. */
-#define WITH_LOCK(held, lock)                                                                      \
-	__attribute__((cleanup(release))) struct prusik_lock *held =                               \
+#define WITH_LOCK(held, lock)                                                                                          \
+	__attribute__((cleanup(release))) struct prusik_lock *held =                                                   \
 		prusik_lock_acquire(lock, PRUSIK_FOREVER) < 0 ? NULL : (lock)
 
 static int with_lock(void *who)

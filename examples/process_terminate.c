@@ -19,8 +19,7 @@ int main(void)
 
 	if (prusik_process_start(sleep_long, NULL, &options, &process) < 0)
 		return 1;
-	printf("%s has %s\n", prusik_process_name(process),
-	       prusik_process_pid(process) > 0 ? "a number" : "no number");
+	printf("%s has %s\n", prusik_process_name(process), prusik_process_pid(process) > 0 ? "a number" : "no number");
 	printf("alive: %d\n", prusik_process_is_alive(process));
 	if (prusik_process_terminate(process) < 0)
 		return 1;

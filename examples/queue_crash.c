@@ -36,8 +36,7 @@ int main(void)
 	struct prusik_arena *arena;
 	int killed = 0;
 
-	if (prusik_arena_create(NULL, 1 << 20, &arena) < 0 ||
-	    prusik_queue_create(arena, "jobs", NULL, &jobs) < 0)
+	if (prusik_arena_create(NULL, 1 << 20, &arena) < 0 || prusik_queue_create(arena, "jobs", NULL, &jobs) < 0)
 		return 1;
 	for (int i = 0; i < WORKERS; i++)
 		if (prusik_process_start(worker, NULL, NULL, &crew[i]) < 0)

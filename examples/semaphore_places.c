@@ -59,8 +59,8 @@ int main(int argc, char **argv)
 		failed += prusik_thread_join(threads[i], PRUSIK_FOREVER, &result) < 0 || result < 0;
 		prusik_thread_free(threads[i]);
 	}
-	printf("%d places are free again; never more than %d were taken: %s\n",
-	       (int)prusik_semaphore_value(&places), PLACES, most <= PLACES ? "yes" : "no");
+	printf("%d places are free again; never more than %d were taken: %s\n", (int)prusik_semaphore_value(&places),
+	       PLACES, most <= PLACES ? "yes" : "no");
 	printf("one release too many: %s\n", prusik_strerror(prusik_semaphore_release(&places, 1)));
 	return failed || started < THREADS;
 }

@@ -22,8 +22,7 @@ static void wake_up(const struct prusik_signal_info *info, void *unused)
 
 static void refuse(const struct prusik_signal_info *info, void *times)
 {
-	printf("%s from %d: no, I won't quit (%d)\n", prusik_signal_name(info->signal), info->pid,
-	       ++*(int *)times);
+	printf("%s from %d: no, I won't quit (%d)\n", prusik_signal_name(info->signal), info->pid, ++*(int *)times);
 }
 
 int main(int argc, char **argv)
@@ -34,8 +33,7 @@ int main(int argc, char **argv)
 	struct prusik_event never = { 0 };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (prusik_signal_on(SIGALRM, wake_up, NULL) < 0 ||
-	    prusik_signal_on(SIGINT, refuse, &refused) < 0)
+	if (prusik_signal_on(SIGALRM, wake_up, NULL) < 0 || prusik_signal_on(SIGINT, refuse, &refused) < 0)
 		return 1;
 	prusik_signal_alarm(alarm_ms * MS);
 	for (int i = 1; i <= times; i++) {

@@ -17,9 +17,8 @@ static void introduce(const char *as)
 	if (prusik_thread_name(me, name, sizeof name) < 0)
 		printf("%s: out of memory\n", as);
 	else
-		printf("%s: %s, alive %d, ident %lld, the kernel calls it %d\n", as, name,
-		       prusik_thread_is_alive(me), (long long)prusik_thread_ident(me),
-		       prusik_thread_native_id(me));
+		printf("%s: %s, alive %d, ident %lld, the kernel calls it %d\n", as, name, prusik_thread_is_alive(me),
+		       (long long)prusik_thread_ident(me), prusik_thread_native_id(me));
 	prusik_thread_free(me);
 }
 

@@ -75,9 +75,7 @@ int main(int argc, char **argv)
 	int64_t parallel = timed(together, numbers);
 	if (serial < 0 || parallel < 0)
 		return 1;
-	printf("joined in the loop: %lld ms; after the loop: %lld ms\n", (long long)serial,
-	       (long long)parallel);
-	printf("one after the other took at least %d naps: %s\n", THREADS,
-	       serial >= THREADS * nap ? "yes" : "no");
+	printf("joined in the loop: %lld ms; after the loop: %lld ms\n", (long long)serial, (long long)parallel);
+	printf("one after the other took at least %d naps: %s\n", THREADS, serial >= THREADS * nap ? "yes" : "no");
 	return 0;
 }

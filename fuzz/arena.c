@@ -30,7 +30,8 @@ static int make_whole(struct prusik_arena *arena, void *context)
 		must(prusik_arena_root(arena, names[i], &link) == 0);
 		must(prusik_arena_free(arena, link) == 0);
 	}
-	must(prusik_queue_create(arena, "queue", &(struct prusik_queue_options){ .capacity = 8, .item_max = 16 }, &queue) == 0);
+	must(prusik_queue_create(arena, "queue", &(struct prusik_queue_options){ .capacity = 8, .item_max = 16 },
+				 &queue) == 0);
 	for (int i = 0; i < 5; i++)
 		must(prusik_queue_put(queue, &i, sizeof i, PRUSIK_NOW) == 0);
 	prusik_queue_free(queue);

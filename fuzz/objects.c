@@ -23,10 +23,13 @@ static void fill_queue(void)
 	struct prusik_queue *queue;
 	struct prusik_lease lease;
 
-	must(prusik_queue_open_named("whole", &(struct prusik_queue_options){ .capacity = 8, .item_max = 16, .kind = PRUSIK_QUEUE_PRIORITY },
-				     PRUSIK_PERSISTENT, &queue) == 0);
+	must(prusik_queue_open_named(
+		     "whole",
+		     &(struct prusik_queue_options){ .capacity = 8, .item_max = 16, .kind = PRUSIK_QUEUE_PRIORITY },
+		     PRUSIK_PERSISTENT, &queue) == 0);
 	for (int i = 0; i < 6; i++)
-		must(prusik_queue_put_with(queue, &i, sizeof i, &(struct prusik_queue_put_options){ .priority = i % 3 }, PRUSIK_NOW) == 0);
+		must(prusik_queue_put_with(queue, &i, sizeof i, &(struct prusik_queue_put_options){ .priority = i % 3 },
+					   PRUSIK_NOW) == 0);
 	must(prusik_queue_take(queue, &lease, PRUSIK_NOW) >= 0 && prusik_queue_bury(queue, &lease) == 0);
 	prusik_queue_free(queue);
 }
@@ -63,8 +66,8 @@ static void fill_kind(enum prusik_kind kind)
 	prusik_named_close(handle);
 }
 
-static const char *const nouns[SORTS] = { "lock",  "rlock",   "rwlock", "semaphore", "permits", "event",
-					  "barrier", "once", "condition", "queue",     "dict",	  "list" };
+static const char *const nouns[SORTS] = { "lock",    "rlock", "rwlock",	   "semaphore", "permits", "event",
+					  "barrier", "once",  "condition", "queue",	"dict",	   "list" };
 
 static void make(unsigned int sort)
 {
@@ -353,8 +356,7 @@ static void use_condition(void *object)
 }
 
 static void (*const uses[KINDS])(void *object) = {
-	use_lock,  use_rlock,	use_rwlock, use_semaphore, use_permits,
-	use_event, use_barrier, use_once,   use_condition,
+	use_lock, use_rlock, use_rwlock, use_semaphore, use_permits, use_event, use_barrier, use_once, use_condition,
 };
 
 static void use_kind(enum prusik_kind kind)

@@ -154,25 +154,30 @@ static bool check(void *object)
 	       kill_claim(unmake(&arena) == 0, "twice, too") && scene_sound(object) && scene_all_comes_back(object);
 }
 
-#define PLAN(...) .data = &(const struct scene_plan){ .loose = true, __VA_ARGS__ }
-#define CASE(operation_, state_)                                                                 \
-	.noun = "arena", .operation = operation_, .state = state_, .size = SCENE_SIZE,           \
-	.begin = scene_begin, .setup = scene_setup, .victim = scene_act, .recover = recover,     \
-	.check = check
+#define PLAN(...)                                                                                                      \
+	.data = &(const struct scene_plan)                                                                             \
+	{                                                                                                              \
+		.loose = true, __VA_ARGS__                                                                             \
+	}
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "arena", .operation = operation_, .state = state_, .size = SCENE_SIZE, .begin = scene_begin,           \
+	.setup = scene_setup, .victim = scene_act, .recover = recover, .check = check
 
-#define CASES(noun, which)                                                                       \
-	{ CASE(noun " create", "new name"), PLAN(.size = which, .act = create) },                \
-	{ CASE(noun " create", "half made by a dead one"),                                       \
-	  PLAN(.size = which, .extra = half_made, .act = create) },                              \
-	{ CASE(noun " create", "half destroyed by a dead one"),                                  \
-	  PLAN(.size = which, .extra = half_destroyed, .act = create) },                         \
-	{ CASE(noun " create", "name taken"),                                                    \
-	  PLAN(.size = which, .extra = there, .act = create, .expects = -EEXIST) },              \
-	{ CASE(noun " destroy", "there"), PLAN(.size = which, .extra = there, .act = destroy) }, \
-	{ CASE(noun " destroy", "half made by a dead one"),                                      \
-	  PLAN(.size = which, .extra = half_made, .act = destroy) },                             \
-	{ CASE(noun " destroy", "half destroyed by a dead one"),                                 \
-	  PLAN(.size = which, .extra = half_destroyed, .act = destroy) }
+#define CASES(noun, which)                                                                                             \
+	{ CASE(noun " create", "new name"), PLAN(.size = which, .act = create) },                                      \
+		{ CASE(noun " create", "half made by a dead one"),                                                     \
+		  PLAN(.size = which, .extra = half_made, .act = create) },                                            \
+		{ CASE(noun " create", "half destroyed by a dead one"),                                                \
+		  PLAN(.size = which, .extra = half_destroyed, .act = create) },                                       \
+		{ CASE(noun " create", "name taken"),                                                                  \
+		  PLAN(.size = which, .extra = there, .act = create, .expects = -EEXIST) },                            \
+		{ CASE(noun " destroy", "there"), PLAN(.size = which, .extra = there, .act = destroy) },               \
+		{ CASE(noun " destroy", "half made by a dead one"),                                                    \
+		  PLAN(.size = which, .extra = half_made, .act = destroy) },                                           \
+	{                                                                                                              \
+		CASE(noun " destroy", "half destroyed by a dead one"),                                                 \
+			PLAN(.size = which, .extra = half_destroyed, .act = destroy)                                   \
+	}
 
 static const struct kill_case cases[] = { CASES("dict", 0), CASES("list", 1) };
 

@@ -175,8 +175,7 @@ static bool marked(struct prusik_arena *arena)
 	uint64_t *mark;
 	int r = prk_arena_find_root(arena, "mark", &mark);
 
-	return kill_claim(plan()->before ? r == 0 && *mark != 0 : r == -ENOENT,
-			  "there is in it what was put into it");
+	return kill_claim(plan()->before ? r == 0 && *mark != 0 : r == -ENOENT, "there is in it what was put into it");
 }
 
 static bool opens(bool is_there)
@@ -208,14 +207,18 @@ static bool check(void *unused)
 	if (prk_joined() < 0)
 		return false;
 	int found = in_directory();
-	return kill_claim(found >= 0, "nothing else is in the directory") && as_promised(found) &&
-	       opens(found) && can_be_made_anew(found);
+	return kill_claim(found >= 0, "nothing else is in the directory") && as_promised(found) && opens(found) &&
+	       can_be_made_anew(found);
 }
 
-#define PLAN(...) .data = &(const struct name_plan){ __VA_ARGS__ }
-#define CASE(operation_, state_, unjoined_)                                       \
-	.noun = "arena", .operation = operation_, .state = state_, .victim = act, \
-	.recover = recover, .check = check, .is = KILL_OWN_DOMAIN | (unjoined_)
+#define PLAN(...)                                                                                                      \
+	.data = &(const struct name_plan)                                                                              \
+	{                                                                                                              \
+		__VA_ARGS__                                                                                            \
+	}
+#define CASE(operation_, state_, unjoined_)                                                                            \
+	.noun = "arena", .operation = operation_, .state = state_, .victim = act, .recover = recover, .check = check,  \
+	.is = KILL_OWN_DOMAIN | (unjoined_)
 
 static const struct kill_case cases[] = {
 	{ CASE("create", "new name", 0), PLAN(.act = create, .after = true), .beside = beside },

@@ -113,8 +113,7 @@ static bool works(struct prusik_queue *queue)
 	return kill_claim(prk_queue_valid(queue), "the queue is valid") &&
 	       kill_claim(prusik_queue_length(queue) == 0, "and empty") &&
 	       kill_claim(prusik_queue_put(queue, "an item", 8, PRUSIK_NOW) == 0, "it takes an item") &&
-	       kill_claim(prusik_queue_get(queue, item, 8, PRUSIK_NOW) == 8 &&
-				  memcmp(item, "an item", 8) == 0,
+	       kill_claim(prusik_queue_get(queue, item, 8, PRUSIK_NOW) == 8 && memcmp(item, "an item", 8) == 0,
 			  "and gives it back");
 }
 
@@ -129,8 +128,7 @@ static bool as_left(struct prusik_arena *arena)
 	if (!kill_claim(r == 0 || r == -ENOENT, "the queue is whole or absent"))
 		return false;
 	return !kill_run->finished ||
-	       (kill_claim(plan->loose || result == plan->expects,
-			   "the operation returns what it should") &&
+	       (kill_claim(plan->loose || result == plan->expects, "the operation returns what it should") &&
 		kill_claim(result != 0 || r == 0, "what it promised is there"));
 }
 
@@ -144,8 +142,7 @@ static bool can_be_had(struct prusik_arena *arena)
 		ok = kill_claim(r == -ENOSPC, "there is still no room");
 	else
 		ok = kill_claim(r == 0, "the queue can be had") && works(queue) &&
-		     kill_claim(prusik_queue_create(arena, NAME, &options, &queue) == -EEXIST,
-				"its name is taken");
+		     kill_claim(prusik_queue_create(arena, NAME, &options, &queue) == -EEXIST, "its name is taken");
 	prusik_queue_free(queue);
 	return ok;
 }
@@ -153,8 +150,7 @@ static bool can_be_had(struct prusik_arena *arena)
 static bool had_like_after(void *object)
 {
 	recover(object);
-	return scene_plan()->loose ||
-	       kill_claim(scene_is_after(object), "then the arena is as if nobody had died");
+	return scene_plan()->loose || kill_claim(scene_is_after(object), "then the arena is as if nobody had died");
 }
 
 static bool check(void *object)
@@ -165,23 +161,22 @@ static bool check(void *object)
 	       scene_sound(object) && scene_serves(object) && scene_all_comes_back(object);
 }
 
-#define PLAN(...) .data = &(const struct scene_plan){ __VA_ARGS__ }
-#define CASE(operation_, state_)                                                                 \
-	.noun = "arena", .operation = operation_, .state = state_, .size = SCENE_SIZE,           \
-	.begin = scene_begin, .setup = scene_setup, .victim = scene_act, .recover = recover,     \
-	.check = check
+#define PLAN(...)                                                                                                      \
+	.data = &(const struct scene_plan)                                                                             \
+	{                                                                                                              \
+		__VA_ARGS__                                                                                            \
+	}
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "arena", .operation = operation_, .state = state_, .size = SCENE_SIZE, .begin = scene_begin,           \
+	.setup = scene_setup, .victim = scene_act, .recover = recover, .check = check
 
 static const struct kill_case cases[] = {
-	{ CASE("queue create", "new name"),
-	  PLAN(.blocks = { 1000, 64 }, .freed = "A", .act = create) },
+	{ CASE("queue create", "new name"), PLAN(.blocks = { 1000, 64 }, .freed = "A", .act = create) },
 	{ CASE("queue create", "another wants it too"),
-	  PLAN(.blocks = { 1000, 64 }, .freed = "A", .act = create, .loose = true),
-	  .beside = beside },
+	  PLAN(.blocks = { 1000, 64 }, .freed = "A", .act = create, .loose = true), .beside = beside },
 	{ CASE("queue create", "half made by a dead one"), PLAN(.extra = half_made, .act = create) },
-	{ CASE("queue create", "name taken"),
-	  PLAN(.extra = there, .act = create, .expects = -EEXIST) },
-	{ CASE("queue create", "no room"),
-	  PLAN(.extra = no_room, .act = create, .expects = -ENOSPC) },
+	{ CASE("queue create", "name taken"), PLAN(.extra = there, .act = create, .expects = -EEXIST) },
+	{ CASE("queue create", "no room"), PLAN(.extra = no_room, .act = create, .expects = -ENOSPC) },
 	{ CASE("queue open", "there"), PLAN(.extra = there, .act = open_it), .beside = beside },
 	{ CASE("queue open", "half made by a dead one"),
 	  PLAN(.extra = half_made, .act = open_it, .expects = -ENOENT, .loose = true) },

@@ -184,8 +184,7 @@ static bool same_blocks(const struct prusik_arena *a, const struct prusik_arena 
 		if (!one || !other || one->word != other->word || one->before != other->before)
 			return false;
 		uint64_t size = prk_block_size(one->word);
-		if (prk_block_state(one->word) == PRK_BLOCK_USED &&
-		    memcmp(one + 1, other + 1, size - sizeof *one) != 0)
+		if (prk_block_state(one->word) == PRK_BLOCK_USED && memcmp(one + 1, other + 1, size - sizeof *one) != 0)
 			return false;
 		offset += size;
 	}
@@ -202,8 +201,7 @@ static bool same(void *object, void *picture)
 
 	return one->used == other->used && one->blocks == other->blocks && one->roots == other->roots &&
 	       one->claims == 0 && !one->broken &&
-	       memcmp(one->root, other->root, one->roots * sizeof one->root[0]) == 0 &&
-	       same_blocks(&a, &b);
+	       memcmp(one->root, other->root, one->roots * sizeof one->root[0]) == 0 && same_blocks(&a, &b);
 }
 
 bool scene_is_after(void *object)
@@ -234,8 +232,7 @@ static bool adds_up(const struct prusik_arena *arena, const struct prusik_arena_
 
 	for (uint64_t i = 0; i < arena->shm->roots; i++)
 		linked += *scene_link(arena, (unsigned int)i) != 0;
-	return kill_claim(s->size == prk_arena_overhead(arena) + s->used + s->free,
-			  "used and free make up the size") &&
+	return kill_claim(s->size == prk_arena_overhead(arena) + s->used + s->free, "used and free make up the size") &&
 	       kill_claim(s->blocks == linked, "each block in use has a link");
 }
 
@@ -246,8 +243,7 @@ bool scene_sound(void *object)
 
 	return kill_claim(scene()->made, "there is a scene") &&
 	       kill_claim(prk_arena_valid(&arena), "the arena is valid") &&
-	       kill_claim(prusik_arena_stats(&arena, &s) == 0, "it can be counted") &&
-	       adds_up(&arena, &s);
+	       kill_claim(prusik_arena_stats(&arena, &s) == 0, "it can be counted") && adds_up(&arena, &s);
 }
 
 static bool is_zero(const char *bytes, uint64_t size)
@@ -293,8 +289,7 @@ bool scene_all_comes_back(void *object)
 				"everything can be freed"))
 			return false;
 	return prusik_arena_stats(&arena, &s) == 0 &&
-	       kill_claim(s.used == 0 && s.blocks == 0 &&
-				  s.largest == s.free - sizeof(struct prk_block),
+	       kill_claim(s.used == 0 && s.blocks == 0 && s.largest == s.free - sizeof(struct prk_block),
 			  "all is one free block then") &&
 	       scene_serves(object) && kill_claim(prk_arena_valid(&arena), "it is still valid");
 }

@@ -226,7 +226,8 @@ static bool as_promised(const unsigned char *items)
 	bool before = is_so(items, false), after = is_so(items, true);
 
 	if (kill_run->finished)
-		return kill_claim((int)kill_run->note[RESULT] == plan()->expects, "the operation returns what it should") &&
+		return kill_claim((int)kill_run->note[RESULT] == plan()->expects,
+				  "the operation returns what it should") &&
 		       kill_claim(after || plan()->section, "the items are as after");
 	return kill_claim(before || after || plan()->section, "the items are as before, or as after");
 }
@@ -253,7 +254,8 @@ static bool serves(struct prusik_array *a)
 {
 	unsigned char items[WORDS_MAX * 8];
 	bool ok = kill_claim(prusik_array_fill(a, 0, INT64_MAX, all(5)) == plan()->length, "a newcomer can fill") &&
-		  kill_claim(read_all(a, items) && items[0] == 5 && items[a->length * a->item_size - 1] == 5, "and read") &&
+		  kill_claim(read_all(a, items) && items[0] == 5 && items[a->length * a->item_size - 1] == 5,
+			     "and read") &&
 		  kill_claim(prusik_array_set(a, -1, all(6)) == 0, "and set") &&
 		  kill_claim(read_all(a, items) && items[a->length * a->item_size - 1] == 6, "and read that");
 
@@ -273,9 +275,10 @@ static bool check(void *object)
 	       tells(object, items) && serves(&a);
 }
 
-#define ARRAY(operation_, state_, ...)                                                             \
-	.noun = "array", .operation = operation_, .state = state_, .size = sizeof(struct box),     \
-	.data = &(const struct plan){ .held.verbs = &verbs, __VA_ARGS__ }, .victim = victim, .recover = recover, .check = check
+#define ARRAY(operation_, state_, ...)                                                                                 \
+	.noun = "array", .operation = operation_, .state = state_, .size = sizeof(struct box),                         \
+	.data = &(const struct plan){ .held.verbs = &verbs, __VA_ARGS__ }, .victim = victim, .recover = recover,       \
+	.check = check
 #define CASE(operation_, state_, ...) ARRAY(operation_, state_, __VA_ARGS__), .setup = setup
 #define HELD(operation_, state_, ...) ARRAY(operation_, state_, __VA_ARGS__), .is = KILL_WARM | KILL_NO_SNAPSHOT
 #define BESIDE .beside = beside
@@ -307,7 +310,8 @@ static const struct kill_case array_cases[] = {
 	{ ARRAY("fill", "a dead one has it", INT64(8), .to = 8, .act = fill, .expects = 8, .held.orphan = true),
 	  .setup = section_orphaned, BESIDE },
 	{ ARRAY("begin to end", "a dead one has it", INT64(8), .to = 8, .act = section, .section = true,
-		.expects = PRUSIK_RECOVERED), .setup = section_orphaned },
+		.expects = PRUSIK_RECOVERED),
+	  .setup = section_orphaned },
 	{ ARRAY("get slice", "a dead one has it", INT64(8), .act = slice, .expects = 8, .held.orphan = true),
 	  .setup = section_orphaned },
 	{ HELD("fill", "somebody has it", INT64(8), .to = 8, .act = fill, .expects = 8), .setup = section_had,

@@ -61,8 +61,7 @@ static bool usable(void *object)
 	return kill_claim(prusik_barrier_reset(barrier) == 0, "reset succeeds") &&
 	       kill_claim(prusik_barrier_broken(barrier) == 0, "it is whole") &&
 	       kill_claim(prusik_barrier_waiting(barrier) == 0, "and empty") &&
-	       kill_claim(prusik_barrier_wait(barrier, NULL, NULL, PRUSIK_NOW) == -ETIMEDOUT,
-			  "a newcomer is alone") &&
+	       kill_claim(prusik_barrier_wait(barrier, NULL, NULL, PRUSIK_NOW) == -ETIMEDOUT, "a newcomer is alone") &&
 	       kill_claim(prusik_barrier_broken(barrier) == 1, "and breaks it") &&
 	       kill_claim(prusik_barrier_wait(barrier, NULL, NULL, PRUSIK_NOW) == -EPIPE, "for himself too");
 }
@@ -187,9 +186,9 @@ static void send_away(void *object)
 	kill_start(resetter, KILL_FINISHES);
 }
 
-#define CASE(operation_, state_)                                                                  \
-	.noun = "barrier", .operation = operation_, .state = state_, .size = sizeof(struct box),  \
-	.recover = recover, .check = usable, .killed = send_away, .is = KILL_WARM | KILL_NO_SNAPSHOT
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "barrier", .operation = operation_, .state = state_, .size = sizeof(struct box), .recover = recover,   \
+	.check = usable, .killed = send_away, .is = KILL_WARM | KILL_NO_SNAPSHOT
 
 static const struct kill_case cases[] = {
 	{ CASE("wait", "last of three"), .setup = two_wait, .victim = arrive },
@@ -198,8 +197,7 @@ static const struct kill_case cases[] = {
 	{ CASE("wait", "second of three, the first dies beside") | KILL_ENOUGH, .setup = one_stays_waiting,
 	  .victim = arrive, .unblock = one_comes, .beside = it_dies_beside },
 	{ CASE("wait", "first of three"), .setup = init, .victim = arrive, .unblock = two_come },
-	{ CASE("wait", "one waits, one died waiting"), .setup = one_waits_and_one_is_dead,
-	  .victim = arrive },
+	{ CASE("wait", "one waits, one died waiting"), .setup = one_waits_and_one_is_dead, .victim = arrive },
 	{ CASE("wait until", "one waits"), .setup = one_waits, .victim = arrive_until, .unblock = nothing },
 	{ CASE("reset", "two wait"), .setup = two_wait, .victim = reset },
 	{ CASE("abort", "two wait"), .setup = two_wait, .victim = abort_it },

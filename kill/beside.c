@@ -427,35 +427,28 @@ static void another_party(void *object)
 		kill_start(come, KILL_STAYS);
 }
 
-#define SCENE(noun_, state_)                                                                       \
-	.noun = noun_, .operation = "killed", .state = state_, .size = sizeof(struct box),         \
-	.is = KILL_NO_SNAPSHOT
+#define SCENE(noun_, state_)                                                                                           \
+	.noun = noun_, .operation = "killed", .state = state_, .size = sizeof(struct box), .is = KILL_NO_SNAPSHOT
 
 static const struct kill_case scenes[] = {
-	{ SCENE("condition", "a notifier"), .setup = init_and_a_taker, .victim = victim_puts,
-	  .killed = another_item },
+	{ SCENE("condition", "a notifier"), .setup = init_and_a_taker, .victim = victim_puts, .killed = another_item },
 	{ SCENE("condition", "a woken waiter, one behind"), .setup = init, .victim = victim_takes,
 	  .unblock = one_behind_and_an_item, .killed = another_item },
-	{ SCENE("rwlock", "a reader, then a writer comes"), .setup = init, .victim = victim_reads,
-	  .check = can_write },
-	{ SCENE("rwlock", "a writer, then a reader comes"), .setup = init, .victim = victim_writes,
-	  .check = can_read },
-	{ SCENE("semaphore", "a holder of the only permit"), .setup = init,
-	  .victim = victim_occupies, .check = place_is_free },
+	{ SCENE("rwlock", "a reader, then a writer comes"), .setup = init, .victim = victim_reads, .check = can_write },
+	{ SCENE("rwlock", "a writer, then a reader comes"), .setup = init, .victim = victim_writes, .check = can_read },
+	{ SCENE("semaphore", "a holder of the only permit"), .setup = init, .victim = victim_occupies,
+	  .check = place_is_free },
 	{ SCENE("semaphore", "a poster"), .setup = one_waits_for_a_permit, .victim = victim_goes_up,
 	  .killed = another_permit },
-	{ SCENE("semaphore", "a woken waiter, one behind"), .setup = init,
-	  .victim = victim_goes_down, .unblock = one_behind_and_a_permit,
-	  .killed = another_permit },
-	{ SCENE("barrier", "the last party"), .setup = two_wait, .victim = victim_arrives,
-	  .killed = another_party },
+	{ SCENE("semaphore", "a woken waiter, one behind"), .setup = init, .victim = victim_goes_down,
+	  .unblock = one_behind_and_a_permit, .killed = another_permit },
+	{ SCENE("barrier", "the last party"), .setup = two_wait, .victim = victim_arrives, .killed = another_party },
 };
 
 /* Asleep for so long, all of them: for good. */
 #define PATIENCE INT64_C(200000000)
 
-static struct kill_tally run(const struct kill_case *scene, const struct library *which,
-			     uint32_t stride)
+static struct kill_tally run(const struct kill_case *scene, const struct library *which, uint32_t stride)
 {
 	struct kill_case c = *scene;
 	struct kill_options options = { .stride = stride, .quiet = which == &glibcs };
@@ -490,12 +483,10 @@ bool kill_beside_glibc(const char *noun, uint32_t stride)
 	for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++) {
 		if (noun && strcmp(noun, scenes[i].noun) != 0)
 			continue;
-		struct kill_tally a = run(&scenes[i], &ours, stride),
-				  b = run(&scenes[i], &glibcs, stride);
-		printf("%-12s %-31s %9llu of %5llu points %9llu of %5llu\n", scenes[i].noun,
-		       scenes[i].state, (unsigned long long)(a.hung + a.broken),
-		       (unsigned long long)a.points, (unsigned long long)(b.hung + b.broken),
-		       (unsigned long long)b.points);
+		struct kill_tally a = run(&scenes[i], &ours, stride), b = run(&scenes[i], &glibcs, stride);
+		printf("%-12s %-31s %9llu of %5llu points %9llu of %5llu\n", scenes[i].noun, scenes[i].state,
+		       (unsigned long long)(a.hung + a.broken), (unsigned long long)a.points,
+		       (unsigned long long)(b.hung + b.broken), (unsigned long long)b.points);
 		fflush(stdout);
 		good = good && a.hung + a.broken == 0;
 	}

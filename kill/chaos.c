@@ -18,9 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct chaos_options chaos_options = {
-	.kills = 2000, .workers = 4, .producers = 2, .partners = 2, .capacity = 64
-};
+struct chaos_options chaos_options = { .kills = 2000, .workers = 4, .producers = 2, .partners = 2, .capacity = 64 };
 
 struct chaos_shared *chaos;
 struct prusik_queue *chaos_queue[CHAOS_QUEUES];
@@ -56,8 +54,7 @@ void chaos_fail(const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	printf("FAILED, seed %lu, after %lu kills: %s\n", chaos_options.seed, chaos_sums.kills,
-	       text);
+	printf("FAILED, seed %lu, after %lu kills: %s\n", chaos_options.seed, chaos_sums.kills, text);
 	fflush(stdout);
 	prk_store32_rel(&chaos->failed, 1);
 	if (getpid() == parent)
@@ -98,15 +95,13 @@ static bool report(int64_t began)
 
 	printf("%.1f s, seed %lu: %lu SIGKILLs, %lu rounds with several, %lu with all, %lu "
 	       "unreplaced\n",
-	       (double)(prusik_now() - began) / 1e9, chaos_options.seed, chaos_sums.kills,
-	       chaos_sums.multiple, chaos_sums.everybody, chaos_sums.silent);
-	printf("items put %lu, surely %lu; undo recoveries %lu, locks recovered %lu\n",
-	       leased.put + mixed.put, t->items, leased.recovered + mixed.recovered,
-	       chaos->account.recovered);
+	       (double)(prusik_now() - began) / 1e9, chaos_options.seed, chaos_sums.kills, chaos_sums.multiple,
+	       chaos_sums.everybody, chaos_sums.silent);
+	printf("items put %lu, surely %lu; undo recoveries %lu, locks recovered %lu\n", leased.put + mixed.put,
+	       t->items, leased.recovered + mixed.recovered, chaos->account.recovered);
 	printf("leases returned %lu, taken again %lu, done twice %lu, gone with a getter %lu (of "
 	       "%lu)\n",
-	       leased.returned + mixed.returned, chaos_sums.redelivered, t->twice, t->gone,
-	       t->may_be_gone);
+	       leased.returned + mixed.returned, chaos_sums.redelivered, t->twice, t->gone, t->may_be_gone);
 	printf("lost leases that were refused when done: %lu; returned items overtaken by get: %lu\n", chaos->refused,
 	       chaos->inversions);
 	printf("demands met %lu, longest standstill %.1f ms, LOST %lu\n", chaos_sums.demands,
@@ -146,16 +141,11 @@ static uint32_t kind_of(const char *name)
 static void parse(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "kills", required_argument, NULL, 'k' },
-		{ "items", required_argument, NULL, 'i' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "workers", required_argument, NULL, 'w' },
-		{ "producers", required_argument, NULL, 'p' },
-		{ "partners", required_argument, NULL, 'a' },
-		{ "capacity", required_argument, NULL, 'c' },
-		{ "seed", required_argument, NULL, 'r' },
-		{ "kind", required_argument, NULL, 't' },
-		{ NULL, 0, NULL, 0 },
+		{ "kills", required_argument, NULL, 'k' },     { "items", required_argument, NULL, 'i' },
+		{ "seconds", required_argument, NULL, 's' },   { "workers", required_argument, NULL, 'w' },
+		{ "producers", required_argument, NULL, 'p' }, { "partners", required_argument, NULL, 'a' },
+		{ "capacity", required_argument, NULL, 'c' },  { "seed", required_argument, NULL, 'r' },
+		{ "kind", required_argument, NULL, 't' },      { NULL, 0, NULL, 0 },
 	};
 
 	chaos_options.seed = (uint64_t)prusik_now();
@@ -194,11 +184,9 @@ static void parse(int argc, char **argv)
 			usage();
 		}
 	}
-	uint32_t children =
-		chaos_options.workers + chaos_options.producers + chaos_options.partners;
-	if (chaos_options.workers < 2 || chaos_options.producers < 2 ||
-	    chaos_options.partners == 1 || !chaos_options.capacity ||
-	    children >= CHAOS_CHILDREN_MAX)
+	uint32_t children = chaos_options.workers + chaos_options.producers + chaos_options.partners;
+	if (chaos_options.workers < 2 || chaos_options.producers < 2 || chaos_options.partners == 1 ||
+	    !chaos_options.capacity || children >= CHAOS_CHILDREN_MAX)
 		usage();
 }
 
@@ -220,8 +208,7 @@ static void make_objects(void)
 					  .kind = chaos_options.kind };
 	struct prusik_arena *arena = NULL;
 
-	chaos = mmap(NULL, sizeof *chaos, PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	chaos = mmap(NULL, sizeof *chaos, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (chaos == MAP_FAILED) {
 		perror("mmap");
 		exit(1);

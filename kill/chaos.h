@@ -48,9 +48,9 @@ enum chaos_role { CHAOS_WORKER, CHAOS_PRODUCER, CHAOS_PARTNER, CHAOS_ROLES };
 
 enum chaos_phase {
 	CHAOS_FLOW,
-	CHAOS_NO_PUTS,	/* producers pause, but for one item per permit */
+	CHAOS_NO_PUTS, /* producers pause, but for one item per permit */
 	CHAOS_NO_TAKES, /* workers pause, but for one item per permit */
-	CHAOS_END,	/* producers leave, workers go on until the queues are closed and empty */
+	CHAOS_END, /* producers leave, workers go on until the queues are closed and empty */
 };
 
 enum chaos_place {
@@ -73,8 +73,8 @@ struct chaos_seat {
 	uint64_t steps;
 	uint64_t moved; /* items put or done */
 	uint32_t place;
-	uint32_t tid;	      /* 0: nobody sits here */
-	uint32_t getting;     /* so many items may be gone if it dies now */
+	uint32_t tid; /* 0: nobody sits here */
+	uint32_t getting; /* so many items may be gone if it dies now */
 	uint32_t redelivered; /* takes of items whose lease had been lost */
 	uint64_t reserved[4];
 };
@@ -110,9 +110,9 @@ struct chaos_ledger {
 struct chaos_account {
 	struct prusik_lock lock;
 	struct prusik_condition more, less;
-	int64_t a, b;	 /* a + b == 0 */
+	int64_t a, b; /* a + b == 0 */
 	uint32_t inside; /* who is, 0 = nobody */
-	uint32_t count;	 /* 0 .. CHAOS_COUNTER_MAX */
+	uint32_t count; /* 0 .. CHAOS_COUNTER_MAX */
 	uint64_t recovered;
 };
 
@@ -121,7 +121,7 @@ struct chaos_shared {
 	uint32_t permits;
 	uint32_t calm; /* nobody starts or ends a thread, or sits on leases */
 	uint32_t failed;
-	uint32_t holder;     /* this child, + 1, keeps what it takes next: leases, or the lock */
+	uint32_t holder; /* this child, + 1, keeps what it takes next: leases, or the lock */
 	uint64_t inversions; /* items of the second queue out of order: returned ones */
 	uint64_t refused; /* lost leases that could not be done any more */
 	struct chaos_account account;
@@ -132,11 +132,11 @@ struct chaos_shared {
 };
 
 struct chaos_totals {
-	uint64_t items;	  /* that surely were put */
+	uint64_t items; /* that surely were put */
 	uint64_t entered; /* that were seen in the first queue */
 	uint64_t returns; /* leases of the first queue lost, as the items tell */
-	uint64_t twice;	  /* worked on more than once */
-	uint64_t gone;	  /* of the second queue, with a killed taker */
+	uint64_t twice; /* worked on more than once */
+	uint64_t gone; /* of the second queue, with a killed taker */
 	uint64_t may_be_gone;
 	uint64_t lost;
 };
@@ -169,10 +169,10 @@ uint32_t chaos_random(uint32_t below);
 
 /* Say so, and stop everything. Does not return in a child. */
 void chaos_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-#define CHAOS_CHECK(condition, ...)                                                                \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			chaos_fail(__VA_ARGS__);                                                   \
+#define CHAOS_CHECK(condition, ...)                                                                                    \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			chaos_fail(__VA_ARGS__);                                                                       \
 	} while (0)
 
 /* ---- the books (chaos_book.c) ---- */
@@ -195,8 +195,7 @@ struct chaos_view {
 void chaos_look(struct chaos_view *view);
 #define CHAOS_BLANK UINT64_MAX
 /* An item was handed out on lease; by get. taken returns its name, or CHAOS_BLANK. */
-uint64_t chaos_taken(const struct chaos_view *view, enum chaos_queue queue,
-		     const struct prusik_lease *lease);
+uint64_t chaos_taken(const struct chaos_view *view, enum chaos_queue queue, const struct prusik_lease *lease);
 void chaos_got(const struct chaos_view *view, const void *item, uint64_t length);
 /* Keep that lease of that item in mind; then, an attempt later, see that its loser could not be done with it. */
 void chaos_remember(struct chaos_ledger *ledger, uint64_t name, const struct prusik_lease *lease);
@@ -211,8 +210,7 @@ void chaos_balance(bool all);
 /* ---- the children (chaos_child.c) ---- */
 
 /* Be that child, in that body; never returns. */
-void chaos_child(uint32_t child, uint32_t body, enum chaos_role role, uint64_t seed)
-	__attribute__((noreturn));
+void chaos_child(uint32_t child, uint32_t body, enum chaos_role role, uint64_t seed) __attribute__((noreturn));
 
 /* ---- the parent (chaos_course.c) ---- */
 

@@ -134,8 +134,7 @@ static bool check(const void *data, uint64_t length, enum chaos_queue queue)
 	if (length >= NAMED) {
 		uint32_t lane = (uint32_t)(item->name >> 48);
 		CHAOS_CHECK(item->sum == sum_of(item, (uint32_t)length), "an item is damaged");
-		CHAOS_CHECK(lane < chaos_lanes && queue_of(lane) == queue,
-			    "an item of the other queue");
+		CHAOS_CHECK(lane < chaos_lanes && queue_of(lane) == queue, "an item of the other queue");
 		return true;
 	}
 	CHAOS_CHECK(queue == CHAOS_MIXED, "a blank in the first queue");
@@ -160,10 +159,9 @@ static uint32_t *mark_in_time(const struct item *item)
 	const struct chaos_lane *l = &chaos->lane[lane_of(item)];
 	uint64_t number = number_of(item);
 
-	CHAOS_CHECK(number < prk_load64_acq(&l->next), "lane %u: item %lu was never numbered",
-		    lane_of(item), number);
-	CHAOS_CHECK(number >= prk_load64_acq(&l->old), "lane %u: item %lu is %lu items late",
-		    lane_of(item), number, l->next - number);
+	CHAOS_CHECK(number < prk_load64_acq(&l->next), "lane %u: item %lu was never numbered", lane_of(item), number);
+	CHAOS_CHECK(number >= prk_load64_acq(&l->old), "lane %u: item %lu is %lu items late", lane_of(item), number,
+		    l->next - number);
 	return mark_of(lane_of(item), number);
 }
 
@@ -191,13 +189,12 @@ static void see(const struct item *item, uint32_t attempt, uint32_t bits)
 	uint32_t *mark = mark_in_time(item), old = prk_load32_acq(mark), new;
 
 	do {
-		CHAOS_CHECK(!(old & WITHDRAWN), "lane %u: item %lu was not put", lane_of(item),
-			    number_of(item));
-		CHAOS_CHECK(!(old & REMOVED), "lane %u: item %lu left the queue before (%x)",
-			    lane_of(item), number_of(item), old);
+		CHAOS_CHECK(!(old & WITHDRAWN), "lane %u: item %lu was not put", lane_of(item), number_of(item));
+		CHAOS_CHECK(!(old & REMOVED), "lane %u: item %lu left the queue before (%x)", lane_of(item),
+			    number_of(item), old);
 		CHAOS_CHECK(attempt == 0 || SEEN(old) < attempt,
-			    "lane %u: item %lu, attempt %u, was seen %u times before",
-			    lane_of(item), number_of(item), attempt, SEEN(old));
+			    "lane %u: item %lu, attempt %u, was seen %u times before", lane_of(item), number_of(item),
+			    attempt, SEEN(old));
 		new = (old & (PUT | WITHDRAWN | REMOVED)) | bits | (SEEN(old) + 1);
 		new |= (attempt > ATTEMPT(old) ? attempt : ATTEMPT(old)) << 8;
 	} while (!prk_cas32_acqrel(mark, &old, new));
@@ -205,8 +202,7 @@ static void see(const struct item *item, uint32_t attempt, uint32_t bits)
 		chaos_seat->redelivered++;
 }
 
-uint64_t chaos_taken(const struct chaos_view *view, enum chaos_queue queue,
-		     const struct prusik_lease *lease)
+uint64_t chaos_taken(const struct chaos_view *view, enum chaos_queue queue, const struct prusik_lease *lease)
 {
 	const struct item *item = lease->data;
 

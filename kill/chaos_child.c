@@ -179,8 +179,7 @@ static enum next balance_step(void)
 static void notify(struct prusik_condition *condition)
 {
 	struct prusik_lock *lock = &chaos->account.lock;
-	int r = once_in(8) ? prusik_condition_notify_all(condition, lock)
-			   : prusik_condition_notify(condition, lock, 1);
+	int r = once_in(8) ? prusik_condition_notify_all(condition, lock) : prusik_condition_notify(condition, lock, 1);
 
 	CHAOS_CHECK(r == 0, "condition_notify: %d", r);
 }
@@ -272,8 +271,7 @@ static enum next put_blank(void)
 	int64_t deadline = queue_deadline(CHAOS_MIXED);
 
 	at(CHAOS_PUTTING);
-	return put_result(prusik_queue_put(chaos_queue[CHAOS_MIXED], blank,
-					   chaos_write_blank(blank), deadline),
+	return put_result(prusik_queue_put(chaos_queue[CHAOS_MIXED], blank, chaos_write_blank(blank), deadline),
 			  deadline);
 }
 
@@ -328,8 +326,8 @@ static void finish(enum chaos_queue queue, struct hand *hand)
 		n = 1 + chaos_random(hand->count - from);
 		for (uint32_t i = from; i < from + n; i++)
 			chaos_finish(hand->name[i]);
-		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n)
-				  : prusik_queue_done(q, &hand->lease[from]) + 1;
+		int64_t r = n > 1 ? prusik_queue_done_many(q, &hand->lease[from], n) :
+				    prusik_queue_done(q, &hand->lease[from]) + 1;
 		CHAOS_CHECK(r == n, "done of %u leases: %ld", n, r);
 		for (uint32_t i = from; i < from + n; i++)
 			chaos_done(hand->name[i]);
@@ -354,8 +352,7 @@ static void compare_notes(const struct hand *hand)
 /* Whether to go on after that result of a take or get; r > 0 stays. */
 static bool took(int64_t r, int64_t deadline)
 {
-	CHAOS_CHECK(r >= 0 || (r == -ETIMEDOUT && deadline != PRUSIK_FOREVER) ||
-			    (r == -EPIPE && phase() == CHAOS_END),
+	CHAOS_CHECK(r >= 0 || (r == -ETIMEDOUT && deadline != PRUSIK_FOREVER) || (r == -EPIPE && phase() == CHAOS_END),
 		    "take: %ld", r);
 	return r >= 0;
 }
@@ -368,8 +365,8 @@ static enum next lease_step(enum chaos_queue queue, uint32_t count, int64_t dead
 
 	chaos_look(&view);
 	at(CHAOS_TAKING);
-	int64_t r = count == 1 ? prusik_queue_take(q, hand.lease, deadline)
-			       : prusik_queue_take_many(q, hand.lease, count, deadline);
+	int64_t r = count == 1 ? prusik_queue_take(q, hand.lease, deadline) :
+				 prusik_queue_take_many(q, hand.lease, count, deadline);
 	if (!took(r, deadline))
 		return r == -EPIPE ? CLOSED : GO_ON;
 	hand.count = count == 1 ? 1 : (uint32_t)r;

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t stopped;
-static uint32_t children, bodies;	     /* body b is one of child b / CHAOS_BODIES */
-static pid_t pids[CHAOS_BODIES_MAX];	     /* 0: nobody */
+static uint32_t children, bodies; /* body b is one of child b / CHAOS_BODIES */
+static pid_t pids[CHAOS_BODIES_MAX]; /* 0: nobody */
 static uint32_t current[CHAOS_CHILDREN_MAX]; /* the child's body; another one with a pid is dying */
 
 struct chaos_sums chaos_sums;
@@ -35,8 +35,7 @@ static enum chaos_role role_of(uint32_t body)
 
 	if (child < chaos_options.producers)
 		return CHAOS_PRODUCER;
-	return child < chaos_options.producers + chaos_options.partners ? CHAOS_PARTNER
-									: CHAOS_WORKER;
+	return child < chaos_options.producers + chaos_options.partners ? CHAOS_PARTNER : CHAOS_WORKER;
 }
 
 /* What a dead body did is counted up; its seats are free. */
@@ -61,8 +60,8 @@ static bool reap(uint32_t body, int flags)
 	if (pid == 0)
 		return false;
 	CHAOS_CHECK(pid == pids[body], "waitpid");
-	CHAOS_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-		    "child %u ended by itself, status %x", body / CHAOS_BODIES, status);
+	CHAOS_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "child %u ended by itself, status %x",
+		    body / CHAOS_BODIES, status);
 	clear_away(body);
 	return true;
 }
@@ -164,8 +163,7 @@ static uint32_t fill_level(enum chaos_queue queue)
 {
 	const struct prk_queue_body *b = chaos_queue[queue]->body;
 
-	return (uint32_t)prk_load64_acq(&b->puts) -
-	       prk_queue_cursors(prk_load64_acq(&b->cursors)).frees;
+	return (uint32_t)prk_load64_acq(&b->puts) - prk_queue_cursors(prk_load64_acq(&b->cursors)).frees;
 }
 
 /* All that was put is done, and no permit is left. */
@@ -185,8 +183,7 @@ static bool one_full(void)
 {
 	if (prk_load32_acq(&chaos->permits) > 0 && pausing(CHAOS_WORKER))
 		return false;
-	return fill_level(CHAOS_LEASED) == chaos_options.capacity ||
-	       fill_level(CHAOS_MIXED) == chaos_options.capacity;
+	return fill_level(CHAOS_LEASED) == chaos_options.capacity || fill_level(CHAOS_MIXED) == chaos_options.capacity;
 }
 
 static uint32_t laggard; /* who had not moved when last looked at: body * CHAOS_THREADS + thread */
@@ -203,8 +200,7 @@ static bool stepped(uint32_t body, uint32_t thread)
 {
 	const struct chaos_seat *seat = &chaos->seat[body][thread];
 
-	return !prk_load32_rlx(&seat->tid) ||
-	       prk_load64_rlx(&seat->steps) != steps_before[body][thread];
+	return !prk_load32_rlx(&seat->tid) || prk_load64_rlx(&seat->steps) != steps_before[body][thread];
 }
 
 /* Each thread has done something since. */
@@ -277,8 +273,7 @@ static uint32_t some_worker(void)
 /* Is there another worker that waits for the same queue without limit? */
 static bool to_spare(uint32_t worker)
 {
-	return worker + CHAOS_QUEUES < children ||
-	       role_of((worker - CHAOS_QUEUES) * CHAOS_BODIES) == CHAOS_WORKER;
+	return worker + CHAOS_QUEUES < children || role_of((worker - CHAOS_QUEUES) * CHAOS_BODIES) == CHAOS_WORKER;
 }
 
 static void replace(uint32_t child)
@@ -328,8 +323,7 @@ static void kill_a_holder(uint32_t child)
 		nap(500 + chaos_random(4000));
 		note_steps();
 		kill_silently(child);
-		demand(dry ? all_empty : all_stepped,
-		       "those who waited for a dead one do not go on");
+		demand(dry ? all_empty : all_stepped, "those who waited for a dead one do not go on");
 		set_phase(CHAOS_FLOW);
 		start(child);
 	}
@@ -426,8 +420,7 @@ static uint64_t items_put(void)
 
 void chaos_run(void)
 {
-	int64_t until = chaos_options.seconds ? prusik_in_s((int64_t)chaos_options.seconds)
-					      : PRUSIK_FOREVER;
+	int64_t until = chaos_options.seconds ? prusik_in_s((int64_t)chaos_options.seconds) : PRUSIK_FOREVER;
 
 	children = chaos_options.workers + chaos_options.producers + chaos_options.partners;
 	bodies = children * CHAOS_BODIES;

@@ -43,8 +43,8 @@ static void dump_queue(uint32_t number)
 
 	printf("queue %u: frees %u gets %u puts %u, getters %u filled %u, putters %u emptied %u, "
 	       "epoch seen %u, closed %u, undo %u\n",
-	       number, c.frees, c.gets, (uint32_t)b->puts, b->getters, b->filled, b->putters,
-	       b->emptied, b->epoch_seen, b->closed, b->undo.count);
+	       number, c.frees, c.gets, (uint32_t)b->puts, b->getters, b->filled, b->putters, b->emptied, b->epoch_seen,
+	       b->closed, b->undo.count);
 	dump_lock("put_lock", &b->put_lock);
 	dump_lock("get_lock", &b->get_lock);
 	for (uint32_t p = c.frees; p != c.gets && p - c.frees <= q->mask; p++) {
@@ -61,12 +61,10 @@ static void dump_slots(void)
 		const struct prk_slot *slot = &prk_life->slot[i];
 		if (!(slot->tag & PRK_TAG_LIVE) && (slot->life == 0 || slot->life & PRK_LIFE_DIED))
 			continue;
-		printf("  slot %u: life %08x tag %x pid %u tid %u %s", i, slot->life, slot->tag,
-		       slot->pid, slot->tid,
+		printf("  slot %u: life %08x tag %x pid %u tid %u %s", i, slot->life, slot->tag, slot->pid, slot->tid,
 		       slot->kind == PRK_SLOT_SENTINEL ? "sentinel" : "participant");
 		if (slot->guard)
-			printf(", guard %u %s", slot->guard & PRK_SLOT_MASK,
-			       prk_dead(slot->guard) ? "dead" : "alive");
+			printf(", guard %u %s", slot->guard & PRK_SLOT_MASK, prk_dead(slot->guard) ? "dead" : "alive");
 		printf("\n");
 	}
 }
@@ -121,8 +119,8 @@ void chaos_dump(bool with_children)
 		for (uint32_t t = 0; t < CHAOS_THREADS; t++) {
 			const struct chaos_seat *seat = &chaos->seat[i][t];
 			if (seat->tid)
-				printf("  seat %u: thread %u, step %lu, %s\n", t, seat->tid,
-				       seat->steps, places[seat->place % CHAOS_PLACES]);
+				printf("  seat %u: thread %u, step %lu, %s\n", t, seat->tid, seat->steps,
+				       places[seat->place % CHAOS_PLACES]);
 		}
 		dump_threads(pid);
 	}

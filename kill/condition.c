@@ -51,8 +51,7 @@ static bool notifier(void *object)
 	if (!acquire(box))
 		return false;
 	box->items++;
-	return prusik_condition_notify(&box->filled, &box->lock, 1) == 0 &&
-	       prusik_lock_release(&box->lock) == 0;
+	return prusik_condition_notify(&box->filled, &box->lock, 1) == 0 && prusik_lock_release(&box->lock) == 0;
 }
 
 /* Dies with the lock held, the predicate changed, and nobody notified. */
@@ -254,18 +253,17 @@ static bool check(void *object)
 	return kill_claim(prusik_lock_release(&box->lock) == 0, "the lock is ours") && ok;
 }
 
-#define CASE(operation_, state_)                                                                  \
-	.noun = "condition", .operation = operation_, .state = state_, .size = sizeof(struct box), \
-	.recover = recover, .check = check
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "condition", .operation = operation_, .state = state_, .size = sizeof(struct box), .recover = recover, \
+	.check = check
 
 static const struct kill_case condition_cases[] = {
 	{ CASE("wait", "a notify"), .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_ENOUGH, .prepare = hold,
 	  .victim = wait_and_take, .unblock = a_notifier_at_last, .beside = a_notifier },
-	{ CASE("wait", "one waits behind it, one notify"),
-	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_RESUME, .prepare = hold, .victim = wait_and_take,
-	  .unblock = one_behind_and_a_notifier, .killed = another_if_taken },
-	{ CASE("wait", "one waits behind it, two notifies"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .prepare = hold, .victim = wait_and_take, .unblock = one_behind_and_two_notifiers },
+	{ CASE("wait", "one waits behind it, one notify"), .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_RESUME,
+	  .prepare = hold, .victim = wait_and_take, .unblock = one_behind_and_a_notifier, .killed = another_if_taken },
+	{ CASE("wait", "one waits behind it, two notifies"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .prepare = hold,
+	  .victim = wait_and_take, .unblock = one_behind_and_two_notifiers },
 	{ CASE("wait", "a notifier dies beside"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .prepare = hold,
 	  .victim = wait_and_take, .unblock = a_notifier_if_empty, .beside = a_notifier_dies },
 	{ CASE("wait until", "nobody notifies"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .prepare = hold,
@@ -276,14 +274,14 @@ static const struct kill_case condition_cases[] = {
 	 * busy machine is promised it, not the copy. The real kills stay: kill, resume, twice,
 	 * bystander, all.
 	 */
-	{ CASE("notify", "one waits"), .is = KILL_NO_SNAPSHOT, .setup = a_waiter,
-	  .prepare = hold_and_fill, .victim = notify },
-	{ CASE("notify", "one waits, the change included"), .is = KILL_NO_SNAPSHOT, .setup = a_waiter,
-	  .prepare = hold, .victim = fill_and_notify, .killed = another_if_empty },
-	{ CASE("notify", "two wait"), .is = KILL_NO_SNAPSHOT, .setup = two_waiters,
-	  .prepare = hold_and_fill, .victim = notify, .killed = a_notifier },
-	{ CASE("notify_all", "two wait"), .is = KILL_NO_SNAPSHOT, .setup = two_waiters,
-	  .prepare = hold_and_fill_two, .victim = notify_all },
+	{ CASE("notify", "one waits"), .is = KILL_NO_SNAPSHOT, .setup = a_waiter, .prepare = hold_and_fill,
+	  .victim = notify },
+	{ CASE("notify", "one waits, the change included"), .is = KILL_NO_SNAPSHOT, .setup = a_waiter, .prepare = hold,
+	  .victim = fill_and_notify, .killed = another_if_empty },
+	{ CASE("notify", "two wait"), .is = KILL_NO_SNAPSHOT, .setup = two_waiters, .prepare = hold_and_fill,
+	  .victim = notify, .killed = a_notifier },
+	{ CASE("notify_all", "two wait"), .is = KILL_NO_SNAPSHOT, .setup = two_waiters, .prepare = hold_and_fill_two,
+	  .victim = notify_all },
 };
 
 const struct kill_table kill_condition_table = KILL_TABLE(condition_cases);

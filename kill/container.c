@@ -158,6 +158,5 @@ bool container_gives_all_back(void *object)
 	struct prusik_arena_stats stats;
 
 	return kill_claim(plan()->sort->destroy(arena, &arena->shm->root[0].link) == 0, "it can be destroyed") &&
-	       prusik_arena_stats(arena, &stats) == 0 &&
-	       kill_claim(stats.blocks == 0, "and then all is given back");
+	       prusik_arena_stats(arena, &stats) == 0 && kill_claim(stats.blocks == 0, "and then all is given back");
 }

@@ -25,8 +25,7 @@ static bool watched(struct prusik_dict *d)
 /* One number. */
 static bool a_number(struct prusik_dict *d)
 {
-	return prusik_dict_add(d, "n", 1, 5, NULL) == 1 && prusik_dict_delete(d, "n", 1) == 0 &&
-	       dict_set(d, 7, 8) >= 0;
+	return prusik_dict_add(d, "n", 1, 5, NULL) == 1 && prusik_dict_delete(d, "n", 1) == 0 && dict_set(d, 7, 8) >= 0;
 }
 
 /* ---- operations ---- */
@@ -47,7 +46,7 @@ static int64_t setdefault(struct prusik_dict *d, const struct dict_plan *plan)
 				      plan->length, NULL, 0);
 }
 
-static int64_t delete(struct prusik_dict *d, const struct dict_plan *plan)
+static int64_t delete (struct prusik_dict *d, const struct dict_plan *plan)
 {
 	return prusik_dict_delete(d, &plan->key, sizeof plan->key);
 }
@@ -203,11 +202,15 @@ static bool changed(void *object)
 
 /* ---- the cases ---- */
 
-#define PLAN(...) .data = &(const struct dict_plan){ .container.sort = &dict_sort, __VA_ARGS__ }
-#define CASE(operation_, state_, ...)                                                             \
-	.noun = "dict", .operation = operation_, .state = state_, .size = CONTAINER_BYTES,        \
-	PLAN(__VA_ARGS__), .begin = container_begin, .setup = container_setup,                    \
-	.victim = container_victim, .recover = container_recover, .check = dict_check
+#define PLAN(...)                                                                                                      \
+	.data = &(const struct dict_plan)                                                                              \
+	{                                                                                                              \
+		.container.sort = &dict_sort, __VA_ARGS__                                                              \
+	}
+#define CASE(operation_, state_, ...)                                                                                  \
+	.noun = "dict", .operation = operation_, .state = state_, .size = CONTAINER_BYTES, PLAN(__VA_ARGS__),          \
+	.begin = container_begin, .setup = container_setup, .victim = container_victim, .recover = container_recover,  \
+	.check = dict_check
 #define BESIDE .beside = dict_beside
 #define A_NEW .key = DICT_NEW, .length = 20
 
@@ -217,23 +220,23 @@ static const struct kill_case dict_cases[] = {
 	{ CASE("set", "many", .keys = 20, .act = set, A_NEW, .container.expects = 1), BESIDE },
 	{ CASE("set", "a page becomes full", .keys = 7, .act = set, A_NEW, .container.expects = 1) },
 	{ CASE("set", "a value of its own page", .keys = 2, .act = set, .key = DICT_NEW, .length = 5000,
-	       .container.expects = 1), BESIDE },
+	       .container.expects = 1),
+	  BESIDE },
 	{ CASE("set", "a bucket is split", .keys = 24, .act = set, A_NEW, .container.expects = 1), BESIDE },
 	{ CASE("set", "another bucket is split", .keys = 33, .act = set, A_NEW, .container.expects = 1) },
 	{ CASE("set", "a long bucket is split", .keys = 8, .crowd = 16, .act = set, A_NEW, .container.expects = 1),
 	  BESIDE },
 	{ CASE("set", "a bucket becomes longer", .crowd = 6, .act = set_crowd, .key = 6, .length = 20,
-	       .container.expects = 1), BESIDE },
+	       .container.expects = 1),
+	  BESIDE },
 	{ CASE("set", "watched", .keys = 3, .extra = watched, .act = set, A_NEW, .container.expects = 1) },
 	{ CASE("set", "after a clear half done", .keys = 20, .extra = cleared, .act = set, A_NEW,
 	       .container.expects = 1) },
 	{ CASE("replace", "one", .keys = 1, .act = set, .key = 0, .length = 24), BESIDE },
 	{ CASE("replace", "many, the same length", .keys = 20, .act = set, .key = 3, .length = 20) },
-	{ CASE("replace", "many, in the middle of a resize", .keys = 30, .act = set, .key = 3, .length = 40),
-	  BESIDE },
+	{ CASE("replace", "many, in the middle of a resize", .keys = 30, .act = set, .key = 3, .length = 40), BESIDE },
 	{ CASE("replace", "in place", .keys = 3, .value = 8, .extra = a_number, .act = add, .key = 7), BESIDE },
-	{ CASE("replace", "long by short", .value = 5000, .keys = 2, .act = set, .key = 1, .length = 30),
-	  BESIDE },
+	{ CASE("replace", "long by short", .value = 5000, .keys = 2, .act = set, .key = 1, .length = 30), BESIDE },
 	{ CASE("replace", "long by long", .value = 5000, .keys = 2, .act = set, .key = 1, .length = 5500) },
 	{ CASE("insert", "many", .keys = 20, .act = insert, A_NEW), BESIDE },
 	{ CASE("insert", "there already", .keys = 20, .act = insert, .key = 3, .container.expects = -EEXIST) },
@@ -246,8 +249,7 @@ static const struct kill_case dict_cases[] = {
 	{ CASE("delete", "in the middle of a resize", .keys = 30, .act = delete, .key = 5), BESIDE },
 	{ CASE("delete", "a value of its own page", .value = 5000, .keys = 2, .act = delete, .key = 1) },
 	{ CASE("delete", "a bucket is merged", .keys = 30, .deleted = 20, .act = delete, .key = 25), BESIDE },
-	{ CASE("delete", "a long bucket is merged", .keys = 30, .crowd = 8, .deleted = 29, .act = delete,
-	       .key = 29) },
+	{ CASE("delete", "a long bucket is merged", .keys = 30, .crowd = 8, .deleted = 29, .act = delete, .key = 29) },
 	{ CASE("delete", "a bucket becomes shorter", .crowd = 7, .act = delete_crowd, .key = 2), BESIDE },
 	{ CASE("delete", "a gap is closed", .crowd = 9, .act = delete_crowd, .key = 2), BESIDE },
 	{ CASE("pop", "one", .keys = 1, .act = pop, .container.expects = 20) },
@@ -259,7 +261,8 @@ static const struct kill_case dict_cases[] = {
 	{ CASE("modify", "one", .keys = 1, .act = modify, .container.expects = PRUSIK_DICT_SET), BESIDE },
 	{ CASE("modify", "many", .keys = 20, .act = modify, .key = 4, .container.expects = PRUSIK_DICT_SET) },
 	{ CASE("update", "three", .keys = 5, .act = update, .container.expects = 3, .prefix = true) },
-	{ CASE("update", "three, a bucket is split", .keys = 23, .act = update, .container.expects = 3, .prefix = true) },
+	{ CASE("update", "three, a bucket is split", .keys = 23, .act = update, .container.expects = 3,
+	       .prefix = true) },
 	{ CASE("clear", "empty", .act = clear), BESIDE },
 	{ CASE("clear", "one", .keys = 1, .act = clear) },
 	{ CASE("clear", "many", .keys = 30, .crowd = 8, .act = clear), BESIDE },
@@ -268,10 +271,16 @@ static const struct kill_case dict_cases[] = {
 	{ CASE("get", "many", .keys = 20, .act = get, .key = 4, .container.expects = 20) },
 	{ CASE("length", "many", .keys = 20, .act = length, .container.expects = 20) },
 	{ CASE("wait", "in vain", .keys = 3, .act = watch, .key = 1, .container.expects = -ETIMEDOUT) },
-	{ .noun = "dict", .operation = "set", .state = "somebody watches", .size = CONTAINER_BYTES,
+	{ .noun = "dict",
+	  .operation = "set",
+	  .state = "somebody watches",
+	  .size = CONTAINER_BYTES,
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL,
 	  PLAN(.keys = 3, .extra = watched, .act = set, .key = 1, .length = 30),
-	  .begin = container_begin, .setup = with_a_watcher, .victim = container_victim, .killed = set_by_another,
+	  .begin = container_begin,
+	  .setup = with_a_watcher,
+	  .victim = container_victim,
+	  .killed = set_by_another,
 	  .check = changed },
 };
 

@@ -23,7 +23,8 @@ struct contents {
 	uint32_t count;
 };
 
-_Static_assert(sizeof(struct contents) <= CONTAINER_CONTENTS && sizeof(struct prusik_dict) <= CONTAINER_HANDLE, "they fit");
+_Static_assert(sizeof(struct contents) <= CONTAINER_CONTENTS && sizeof(struct prusik_dict) <= CONTAINER_HANDLE,
+	       "they fit");
 
 const struct dict_plan *dict_plan(void)
 {
@@ -153,7 +154,10 @@ static void look(struct prusik_arena *arena, void *made, void *ret_handle)
 	struct prk_dict_body *body = made;
 
 	*(struct prusik_dict *)ret_handle = (struct prusik_dict){
-		.view = { &body->heap, arena }, .body = body, .key0 = 1, .key1 = 2,
+		.view = { &body->heap, arena },
+		.body = body,
+		.key0 = 1,
+		.key1 = 2,
 	};
 }
 
@@ -284,6 +288,7 @@ bool dict_check(void *object)
 	prusik_dict_delete(d, &key, sizeof key);
 	struct contents again;
 	return container_owns_all(object) &&
-	       kill_claim(read_all(container_at(object), &again) && same(&c, &again), "what was read is not taken back") &&
+	       kill_claim(read_all(container_at(object), &again) && same(&c, &again),
+			  "what was read is not taken back") &&
 	       serves(object);
 }

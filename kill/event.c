@@ -179,33 +179,30 @@ static void nothing(void *object, int times)
 	(void)times;
 }
 
-#define EVENT(operation_, state_)                                                                 \
-	.noun = "event", .operation = operation_, .state = state_, .size = sizeof(struct box),    \
-	.check = event_usable
-#define CANCEL(operation_, state_)                                                                \
-	.noun = "cancel", .operation = operation_, .state = state_, .size = sizeof(struct box),   \
-	.check = token_usable
+#define EVENT(operation_, state_)                                                                                      \
+	.noun = "event", .operation = operation_, .state = state_, .size = sizeof(struct box), .check = event_usable
+#define CANCEL(operation_, state_)                                                                                     \
+	.noun = "cancel", .operation = operation_, .state = state_, .size = sizeof(struct box), .check = token_usable
 
 static const struct kill_case event_cases[] = {
 	{ EVENT("set", "nobody waits"), .victim = set, .beside = a_waiter, .killed = somebody_sets },
 	{ EVENT("set", "one waits"), .victim = set, .ready = a_waiter, .killed = somebody_sets },
-	{ EVENT("set", "two wait, the setter takes no part"), .is = KILL_UNJOINED | KILL_NO_SNAPSHOT,
-	  .victim = set, .ready = two_waiters, .beside = set_before, .killed = somebody_sets },
+	{ EVENT("set", "two wait, the setter takes no part"), .is = KILL_UNJOINED | KILL_NO_SNAPSHOT, .victim = set,
+	  .ready = two_waiters, .beside = set_before, .killed = somebody_sets },
 	{ EVENT("set", "set"), .setup = set_before, .victim = set, .beside = clear },
 	{ EVENT("clear", "set"), .setup = set_before, .victim = clear, .beside = clear },
 	{ EVENT("clear", "not set"), .victim = clear, .beside = set_before },
 	{ EVENT("wait", "set"), .setup = set_before, .victim = wait_for_it },
 	{ EVENT("wait", "not set"), .is = KILL_WARM | KILL_ENOUGH, .victim = wait_for_it, .unblock = is_set_now,
 	  .beside = set_before },
-	{ EVENT("wait", "one waits behind it"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .victim = wait_for_it, .unblock = is_set_with_one_behind, .beside = set_before },
-	{ EVENT("wait", "set and cleared at once"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .victim = wait_for_it, .unblock = is_set_and_cleared },
-	{ EVENT("wait until", "not set until the deadline"), .is = KILL_WARM, .victim = give_up,
-	  .unblock = nothing },
+	{ EVENT("wait", "one waits behind it"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .victim = wait_for_it,
+	  .unblock = is_set_with_one_behind, .beside = set_before },
+	{ EVENT("wait", "set and cleared at once"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .victim = wait_for_it,
+	  .unblock = is_set_and_cleared },
+	{ EVENT("wait until", "not set until the deadline"), .is = KILL_WARM, .victim = give_up, .unblock = nothing },
 	{ CANCEL("set", "two wait"), .victim = cancel, .ready = two_heeders, .killed = somebody_cancels },
-	{ CANCEL("set", "two wait, the setter takes no part"), .is = KILL_UNJOINED | KILL_NO_SNAPSHOT,
-	  .victim = cancel, .ready = two_heeders, .beside = cancel, .killed = somebody_cancels },
+	{ CANCEL("set", "two wait, the setter takes no part"), .is = KILL_UNJOINED | KILL_NO_SNAPSHOT, .victim = cancel,
+	  .ready = two_heeders, .beside = cancel, .killed = somebody_cancels },
 	{ CANCEL("wait", "canceled"), .is = KILL_WARM | KILL_ENOUGH, .victim = wait_until_canceled,
 	  .unblock = is_canceled_now, .beside = cancel },
 };

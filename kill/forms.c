@@ -15,8 +15,8 @@
 #define COMPLAINTS_MAX 5
 
 static const char *const form_names[KILL_FORMS] = {
-	[KILL_KILL] = "kill",	  [KILL_SNAPSHOT] = "snapshot", [KILL_BESIDE] = "beside",
-	[KILL_RESUME] = "resume", [KILL_DOUBLE] = "double",	[KILL_TWICE] = "twice",
+	[KILL_KILL] = "kill",	  [KILL_SNAPSHOT] = "snapshot",	  [KILL_BESIDE] = "beside",
+	[KILL_RESUME] = "resume", [KILL_DOUBLE] = "double",	  [KILL_TWICE] = "twice",
 	[KILL_ALL] = "all",	  [KILL_BYSTANDER] = "bystander",
 };
 
@@ -282,8 +282,7 @@ static bool note(struct kill_tally *t, enum kill_outcome r, enum kill_form form,
 	else
 		t->broken++;
 	if (!quiet && t->hung + t->broken <= COMPLAINTS_MAX)
-		printf("        %s: %s at instruction %u\n", form_names[form],
-		       r == KILL_HUNG ? "hung" : "broken", n);
+		printf("        %s: %s at instruction %u\n", form_names[form], r == KILL_HUNG ? "hung" : "broken", n);
 	return false;
 }
 
@@ -511,8 +510,7 @@ static bool due(const struct kill_options *o, int64_t end, uint32_t *images, uin
 	return true;
 }
 
-static void run_pass(const struct kill_case *c, enum kill_form form, const struct kill_options *o,
-		     struct kill_tally *t)
+static void run_pass(const struct kill_case *c, enum kill_form form, const struct kill_options *o, struct kill_tally *t)
 {
 	uint32_t images = 0, next = 0;
 	int first = kill_others();

@@ -169,6 +169,9 @@ extern const struct kill_table kill_named_table;
 extern const struct kill_table kill_value_table;
 extern const struct kill_table kill_array_table;
 
-#define KILL_TABLE(array) { (array), sizeof(array) / sizeof(array)[0] }
+#define KILL_TABLE(array)                                                                                              \
+	{                                                                                                              \
+		(array), sizeof(array) / sizeof(array)[0]                                                              \
+	}
 
 #endif

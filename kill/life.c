@@ -213,31 +213,37 @@ static bool table_grows(void *object)
 	       kill_claim(prk_load32_acq(&prk_life->slot[2 * top - 1].life) == 0, "with free slots");
 }
 
-#define CASE(operation_, state_)                                                                  \
-	.noun = "life", .operation = operation_, .state = state_, .size = sizeof(struct prusik_lock), \
-	.check = usable
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "life", .operation = operation_, .state = state_, .size = sizeof(struct prusik_lock), .check = usable
 
 #define NEW_DOMAIN .is = KILL_NO_SNAPSHOT | KILL_OWN_DOMAIN | KILL_UNJOINED
 
 static const struct kill_case life_cases[] = {
 	{ CASE("join", "others about"), .is = KILL_NO_SNAPSHOT | KILL_UNJOINED, .setup = an_owner_and_a_waiter,
 	  .victim = join, .unblock = owner_dies },
-	{ CASE("join", "a dead one not buried yet"), .is = KILL_NO_SNAPSHOT | KILL_UNJOINED,
-	  .setup = a_dead_owner, .victim = join },
-	{ CASE("join", "and acquire, the waiter's sentinel is older"),
-	  .is = KILL_NO_SNAPSHOT | KILL_UNJOINED, .setup = a_late_waiter, .victim = acquire,
-	  .beside = late_waiter_waits, .unblock = late_waiter_waits_at_last },
-	{ .noun = "life", .operation = "open", .state = "new domain", NEW_DOMAIN, .victim = open_table,
+	{ CASE("join", "a dead one not buried yet"), .is = KILL_NO_SNAPSHOT | KILL_UNJOINED, .setup = a_dead_owner,
+	  .victim = join },
+	{ CASE("join", "and acquire, the waiter's sentinel is older"), .is = KILL_NO_SNAPSHOT | KILL_UNJOINED,
+	  .setup = a_late_waiter, .victim = acquire, .beside = late_waiter_waits,
+	  .unblock = late_waiter_waits_at_last },
+	{ .noun = "life",
+	  .operation = "open",
+	  .state = "new domain",
+	  NEW_DOMAIN,
+	  .victim = open_table,
 	  .check = domain_usable },
-	{ .noun = "life", .operation = "grow", .state = "new domain", .is = KILL_NO_SNAPSHOT | KILL_OWN_DOMAIN,
-	  .victim = grow, .check = table_grows },
+	{ .noun = "life",
+	  .operation = "grow",
+	  .state = "new domain",
+	  .is = KILL_NO_SNAPSHOT | KILL_OWN_DOMAIN,
+	  .victim = grow,
+	  .check = table_grows },
 	{ CASE("leave", "holding nothing"), .is = KILL_NO_SNAPSHOT, .victim = leave },
-	{ CASE("leave", "holding a lock, one waits"), .is = KILL_NO_SNAPSHOT, .prepare = acquire,
+	{ CASE("leave", "holding a lock, one waits"), .is = KILL_NO_SNAPSHOT, .prepare = acquire, .ready = a_waiter,
+	  .victim = leave },
+	{ CASE("leave", "guarded, holding a lock, one waits"), .is = KILL_NO_SNAPSHOT | KILL_WARM, .prepare = acquire,
 	  .ready = a_waiter, .victim = leave },
-	{ CASE("leave", "guarded, holding a lock, one waits"), .is = KILL_NO_SNAPSHOT | KILL_WARM,
-	  .prepare = acquire, .ready = a_waiter, .victim = leave },
-	{ CASE("sweep", "a dead one not buried yet"), .is = KILL_NO_SNAPSHOT, .setup = a_dead_owner,
-	  .victim = sweep },
+	{ CASE("sweep", "a dead one not buried yet"), .is = KILL_NO_SNAPSHOT, .setup = a_dead_owner, .victim = sweep },
 	{ CASE("bury", "an owner, one waits"), .is = KILL_NO_SNAPSHOT | KILL_FREEZE | KILL_NO_RESUME,
 	  .setup = an_owner_and_a_waiter, .ready = owner_dies_now, .victim = bury },
 	{ CASE("bury", "an owner, two wait"), .is = KILL_NO_SNAPSHOT | KILL_FREEZE | KILL_NO_RESUME,

@@ -31,7 +31,8 @@ struct contents {
 	int64_t count;
 };
 
-_Static_assert(sizeof(struct contents) <= CONTAINER_CONTENTS && sizeof(struct prusik_list) <= CONTAINER_HANDLE, "they fit");
+_Static_assert(sizeof(struct contents) <= CONTAINER_CONTENTS && sizeof(struct prusik_list) <= CONTAINER_HANDLE,
+	       "they fit");
 
 static const struct plan *plan(void)
 {
@@ -296,11 +297,10 @@ static bool check(void *object)
 	       container_owns_all(object) && serves(object);
 }
 
-#define CASE(operation_, state_, ...)                                                              \
-	.noun = "list", .operation = operation_, .state = state_, .size = CONTAINER_BYTES,         \
-	.data = &(const struct plan){ .container.sort = &list, __VA_ARGS__ },                      \
-	.begin = container_begin, .setup = container_setup, .victim = container_victim,            \
-	.recover = container_recover, .check = check
+#define CASE(operation_, state_, ...)                                                                                  \
+	.noun = "list", .operation = operation_, .state = state_, .size = CONTAINER_BYTES,                             \
+	.data = &(const struct plan){ .container.sort = &list, __VA_ARGS__ }, .begin = container_begin,                \
+	.setup = container_setup, .victim = container_victim, .recover = container_recover, .check = check
 #define BESIDE .beside = passer_by
 
 static const struct kill_case list_cases[] = {
@@ -314,8 +314,7 @@ static const struct kill_case list_cases[] = {
 	{ CASE("extend", "a leaf becomes full", .items = 13, .act = extend, .length = 4, .container.expects = 3,
 	       .prefix = true) },
 	{ CASE("insert", "at the beginning", .items = 30, .act = insert, .length = 4), BESIDE },
-	{ CASE("insert", "in the middle of a full leaf", .items = 60, .act = insert, .at = 20, .length = 4),
-	  BESIDE },
+	{ CASE("insert", "in the middle of a full leaf", .items = 60, .act = insert, .at = 20, .length = 4), BESIDE },
 	{ CASE("set", "one", .items = 1, .act = set, .length = 30), BESIDE },
 	{ CASE("set", "many", .items = 60, .act = set, .at = 20, .length = 5000), BESIDE },
 	{ CASE("pop", "empty", .act = pop, .container.expects = -ENOENT) },
@@ -323,9 +322,12 @@ static const struct kill_case list_cases[] = {
 	{ CASE("pop", "many", .items = 60, .act = pop, .at = 20, .container.expects = 4), BESIDE },
 	{ CASE("pop", "the last of its leaf", .items = 15, .popped = 0, .at = 14, .act = pop, .container.expects = 4) },
 	{ CASE("pop", "a leaf of one item", .items = 16, .at = 15, .act = pop, .container.expects = 4), BESIDE },
-	{ CASE("pop", "nodes of one leaf of one item", .items = 198, .at = 197, .act = pop, .container.expects = 4), BESIDE },
-	{ CASE("pop", "leaves are merged", .items = 40, .popped = 9, .at = 15, .act = pop, .container.expects = 4), BESIDE },
-	{ CASE("pop", "the tree becomes lower", .items = 20, .popped = 8, .at = 0, .act = pop, .container.expects = 4) },
+	{ CASE("pop", "nodes of one leaf of one item", .items = 198, .at = 197, .act = pop, .container.expects = 4),
+	  BESIDE },
+	{ CASE("pop", "leaves are merged", .items = 40, .popped = 9, .at = 15, .act = pop, .container.expects = 4),
+	  BESIDE },
+	{ CASE("pop", "the tree becomes lower", .items = 20, .popped = 8, .at = 0, .act = pop,
+	       .container.expects = 4) },
 	{ CASE("remove", "many", .items = 60, .at = 20, .act = remove_one, .container.expects = 20) },
 	{ CASE("clear", "empty", .act = clear) },
 	{ CASE("clear", "one", .items = 1, .act = clear), BESIDE },

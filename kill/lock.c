@@ -74,8 +74,7 @@ static bool owner_ab(void *object)
 {
 	struct box *box = object;
 
-	if (prusik_lock_acquire(&box->a, PRUSIK_FOREVER) != 0 ||
-	    prusik_lock_acquire(&box->b, PRUSIK_FOREVER) != 0)
+	if (prusik_lock_acquire(&box->a, PRUSIK_FOREVER) != 0 || prusik_lock_acquire(&box->b, PRUSIK_FOREVER) != 0)
 		return false;
 	box->inside_a = box->inside_b = 1;
 	kill_await_go(UINT32_MAX);
@@ -91,8 +90,7 @@ static bool usable(struct prusik_lock *lock, uint32_t *inside)
 	int r = prusik_lock_acquire(lock, PRUSIK_FOREVER);
 
 	return kill_claim(r == (held ? PRUSIK_RECOVERED : 0), "a dead holder is told of, and only then") &&
-	       went_in(r, inside) &&
-	       kill_claim(prusik_lock_acquire(lock, PRUSIK_FOREVER) == -EDEADLK, "it is ours") &&
+	       went_in(r, inside) && kill_claim(prusik_lock_acquire(lock, PRUSIK_FOREVER) == -EDEADLK, "it is ours") &&
 	       kill_claim(prusik_lock_release(lock) == 0, "we give it back") &&
 	       kill_claim(prusik_lock_acquire(lock, PRUSIK_NOW) == 0, "it was given back") &&
 	       kill_claim(prusik_lock_release(lock) == 0, "and again") &&
@@ -400,30 +398,26 @@ static void nothing(void *object, int times)
 	(void)times;
 }
 
-#define CASE(operation_, state_)                                                                  \
-	.noun = "lock", .operation = operation_, .state = state_, .size = sizeof(struct box),     \
-	.recover = recover, .check = both_usable
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "lock", .operation = operation_, .state = state_, .size = sizeof(struct box), .recover = recover,      \
+	.check = both_usable
 
 static const struct kill_case lock_cases[] = {
 	{ CASE("acquire", "free"), .victim = acquire, .beside = a_waiter },
-	{ CASE("acquire", "held by a dead one"), .setup = a_dead_owner, .victim = acquire,
-	  .beside = a_waiter },
+	{ CASE("acquire", "held by a dead one"), .setup = a_dead_owner, .victim = acquire, .beside = a_waiter },
 	{ CASE("acquire", "held by a dead one, half buried"), .is = KILL_NO_SNAPSHOT | KILL_NO_ALL,
 	  .setup = a_dead_owner_half_buried, .victim = acquire, .beside = his_slot_is_taken },
-	{ CASE("acquire", "held"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner,
-	  .victim = acquire, .unblock = owner_lets_go, .beside = owner_leaves_beside },
-	{ CASE("acquire", "held, no sentinel yet"), .is = KILL_NO_SNAPSHOT, .setup = an_owner,
-	  .victim = acquire, .unblock = owner_lets_go },
-	{ CASE("acquire", "held, its owner dies"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .setup = a_staying_owner, .victim = acquire, .unblock = owner_is_killed,
-	  .beside = owner_dies_beside },
+	{ CASE("acquire", "held"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner, .victim = acquire,
+	  .unblock = owner_lets_go, .beside = owner_leaves_beside },
+	{ CASE("acquire", "held, no sentinel yet"), .is = KILL_NO_SNAPSHOT, .setup = an_owner, .victim = acquire,
+	  .unblock = owner_lets_go },
+	{ CASE("acquire", "held, its owner dies"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = a_staying_owner,
+	  .victim = acquire, .unblock = owner_is_killed, .beside = owner_dies_beside },
 	{ CASE("visit", "free"), .victim = visit, .beside = a_waiter },
-	{ CASE("visit", "one waits before it"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .setup = an_owner_and_a_waiter, .victim = visit, .unblock = owner_lets_go,
-	  .beside = owner_leaves_beside },
-	{ CASE("visit", "one waits behind it"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .setup = an_owner, .victim = visit, .unblock = owner_lets_go_with_one_behind,
-	  .beside = owner_leaves_beside },
+	{ CASE("visit", "one waits before it"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner_and_a_waiter,
+	  .victim = visit, .unblock = owner_lets_go, .beside = owner_leaves_beside },
+	{ CASE("visit", "one waits behind it"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner, .victim = visit,
+	  .unblock = owner_lets_go_with_one_behind, .beside = owner_leaves_beside },
 	{ CASE("visit", "one waits behind it, the owner dies"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
 	  .setup = a_staying_owner, .victim = visit, .unblock = owner_is_killed_with_one_behind,
 	  .beside = owner_dies_beside },
@@ -431,35 +425,32 @@ static const struct kill_case lock_cases[] = {
 	  .setup = an_owner_of_two, .victim = visit, .unblock = owner_of_two_is_killed },
 	{ CASE("try", "free"), .victim = try, .beside = a_waiter },
 	{ CASE("try", "held by a dead one"), .setup = a_dead_owner, .victim = try, .beside = a_waiter },
-	{ CASE("try", "held"), .is = KILL_NO_SNAPSHOT, .setup = an_owner, .victim = try,
-	  .unblock = owner_lets_go, .beside = owner_leaves_beside },
-	{ CASE("acquire until", "held beyond the deadline"),
-	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = a_staying_owner,
-	  .victim = give_up, .unblock = nothing, .killed = owner_dies_beside },
-	{ CASE("visit", "held, it is passed over, one behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .setup = an_owner, .victim = visit, .unblock = it_is_passed_over_first,
-	  .killed = owner_lets_go_now },
+	{ CASE("try", "held"), .is = KILL_NO_SNAPSHOT, .setup = an_owner, .victim = try, .unblock = owner_lets_go,
+	  .beside = owner_leaves_beside },
+	{ CASE("acquire until", "held beyond the deadline"), .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL,
+	  .setup = a_staying_owner, .victim = give_up, .unblock = nothing, .killed = owner_dies_beside },
+	{ CASE("visit", "held, it is passed over, one behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner,
+	  .victim = visit, .unblock = it_is_passed_over_first, .killed = owner_lets_go_now },
 	{ CASE("visit", "held, it is passed over, the owner dies"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
 	  .setup = a_staying_owner, .victim = visit, .unblock = it_is_passed_over_first_the_owner_dies,
 	  .killed = owner_dies_beside },
 	{ CASE("acquire until", "held beyond the deadline, it is passed over"),
-	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = an_owner,
-	  .victim = give_up_later, .unblock = it_is_passed_over, .killed = owner_lets_go_now },
-	{ CASE("visit", "promised to a dead one"), .setup = a_dead_promise, .victim = visit,
-	  .beside = a_waiter },
+	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = an_owner, .victim = give_up_later,
+	  .unblock = it_is_passed_over, .killed = owner_lets_go_now },
+	{ CASE("visit", "promised to a dead one"), .setup = a_dead_promise, .victim = visit, .beside = a_waiter },
 	{ CASE("try", "promised to a dead one"), .setup = a_dead_promise, .victim = try },
-	{ CASE("release", "one of two was passed over"), .is = KILL_NO_SNAPSHOT, .prepare = hold, .ready = a_waiter_passed_over,
-	  .victim = release },
+	{ CASE("release", "one of two was passed over"), .is = KILL_NO_SNAPSHOT, .prepare = hold,
+	  .ready = a_waiter_passed_over, .victim = release },
 	/* No copies: on a busy machine the one who waits is promised the lock by then, not the copy. */
 	{ CASE("release", "one was passed over and died, one waits"), .is = KILL_NO_SNAPSHOT, .prepare = hold,
 	  .ready = a_dead_one_passed_over, .victim = release },
 	{ CASE("release", "nobody waits"), .prepare = hold, .victim = release, .beside = a_waiter },
 	{ CASE("release", "one waits"), .prepare = hold, .ready = a_waiter, .victim = release },
 	{ CASE("release", "two wait"), .prepare = hold, .ready = two_waiters, .victim = release },
-	{ CASE("release", "one waits whose sentinel is older"), .setup = a_late_waiter,
-	  .prepare = hold, .ready = late_waiter_waits, .victim = release },
-	{ CASE("release", "of another's"), .is = KILL_NO_SNAPSHOT, .setup = a_staying_owner,
-	  .victim = release, .beside = a_waiter, .killed = owner_dies_beside },
+	{ CASE("release", "one waits whose sentinel is older"), .setup = a_late_waiter, .prepare = hold,
+	  .ready = late_waiter_waits, .victim = release },
+	{ CASE("release", "of another's"), .is = KILL_NO_SNAPSHOT, .setup = a_staying_owner, .victim = release,
+	  .beside = a_waiter, .killed = owner_dies_beside },
 };
 
 const struct kill_table kill_lock_table = KILL_TABLE(lock_cases);

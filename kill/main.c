@@ -40,26 +40,11 @@ struct kill_run *kill_run;
 const struct kill_case *kill_now_case;
 
 static const struct kill_table *const tables[] = {
-	&kill_life_table,
-	&kill_lock_table,
-	&kill_arena_table,
-	&kill_arena_made_table,
-	&kill_arena_queue_table,
-	&kill_arena_name_table,
-	&kill_named_table,
-	&kill_condition_table,
-	&kill_event_table,
-	&kill_once_table,
-	&kill_queue_table,
-	&kill_queue_kinds_table,
-	&kill_semaphore_table,
-	&kill_rlock_table,
-	&kill_rwlock_table,
-	&kill_barrier_table,
-	&kill_dict_table,
-	&kill_list_table,
-	&kill_value_table,
-	&kill_array_table,
+	&kill_life_table,	 &kill_lock_table,	 &kill_arena_table,  &kill_arena_made_table,
+	&kill_arena_queue_table, &kill_arena_name_table, &kill_named_table,  &kill_condition_table,
+	&kill_event_table,	 &kill_once_table,	 &kill_queue_table,  &kill_queue_kinds_table,
+	&kill_semaphore_table,	 &kill_rlock_table,	 &kill_rwlock_table, &kill_barrier_table,
+	&kill_dict_table,	 &kill_list_table,	 &kill_value_table,  &kill_array_table,
 };
 
 static struct {
@@ -182,8 +167,7 @@ static void run_form(const struct kill_case *c, enum kill_form form)
 	snprintf(what, sizeof what, "%s/%s", c->noun, c->operation);
 	printf("%-24s %-34s %-9s %7llu points %3llu hung %3llu broken %7lld ms%s\n", what, c->state,
 	       kill_form_name(form), (unsigned long long)t.points, (unsigned long long)t.hung,
-	       (unsigned long long)t.broken, (long long)((kill_clock() - begin) / 1000000),
-	       ok ? "" : "   FAILED");
+	       (unsigned long long)t.broken, (long long)((kill_clock() - begin) / 1000000), ok ? "" : "   FAILED");
 	fflush(stdout);
 	total.points += t.points;
 	total.hung += t.hung;
@@ -311,10 +295,8 @@ int main(int count, char **arguments)
 		return 0;
 	remove_directory(domain);
 	printf("kill matrix: %llu operations, %llu states, %llu kill points, %llu hangs, %llu broken\n",
-	       (unsigned long long)total.operations, (unsigned long long)total.states,
-	       (unsigned long long)total.points, (unsigned long long)total.hung,
-	       (unsigned long long)total.broken);
-	printf("%llu passed, %llu failed\n", (unsigned long long)total.passed,
-	       (unsigned long long)total.failed);
+	       (unsigned long long)total.operations, (unsigned long long)total.states, (unsigned long long)total.points,
+	       (unsigned long long)total.hung, (unsigned long long)total.broken);
+	printf("%llu passed, %llu failed\n", (unsigned long long)total.passed, (unsigned long long)total.failed);
 	return total.failed == 0 && total.passed > 0 && !kill_interrupted ? 0 : 1;
 }

@@ -224,8 +224,7 @@ static bool finished_as_promised(void)
 
 	if (!kill_claim(r == p->expects || kill_now_case->beside, "the operation returns what it should"))
 		return false;
-	return kill_claim(value == 0 || value == FRESH || (lives && value == OLD),
-			  "and what it opened was alive") &&
+	return kill_claim(value == 0 || value == FRESH || (lives && value == OLD), "and what it opened was alive") &&
 	       kill_claim(value != OLD || !kill_run->note[REMOVED], "and was not removed as unused");
 }
 
@@ -246,8 +245,7 @@ static bool opens_now(void)
 	kill_run->note[VALUE] = 0;
 	bool ok = kill_claim(join_or_make() == 0, "a newcomer opens it");
 	int value = (int)kill_run->note[VALUE];
-	return ok && kill_claim(value == FRESH || (value == OLD && plan()->before == PERSISTENT),
-				"and it is whole");
+	return ok && kill_claim(value == FRESH || (value == OLD && plan()->before == PERSISTENT), "and it is whole");
 }
 
 static bool check(void *unused)
@@ -262,17 +260,20 @@ static bool check(void *unused)
 			  "it can be removed, and nothing is left");
 }
 
-#define PLAN(...) .data = &(const struct plan){ __VA_ARGS__ }
-#define CASE(operation_, state_)                                                                 \
-	.noun = "named", .operation = operation_, .state = state_, .setup = setup, .victim = act, \
-	.killed = goes_on, .recover = recover, .check = check, .is = KILL_OWN_DOMAIN | KILL_NO_SNAPSHOT
+#define PLAN(...)                                                                                                      \
+	.data = &(const struct plan)                                                                                   \
+	{                                                                                                              \
+		__VA_ARGS__                                                                                            \
+	}
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "named", .operation = operation_, .state = state_, .setup = setup, .victim = act, .killed = goes_on,   \
+	.recover = recover, .check = check, .is = KILL_OWN_DOMAIN | KILL_NO_SNAPSHOT
 
 static const struct kill_case cases[] = {
 	{ CASE("open", "absent"), PLAN(.act = join_or_make), .beside = opener },
 	{ CASE("open", "absent, somebody collects"), PLAN(.act = join_or_make), .beside = collector },
 	{ CASE("open", "dead"), PLAN(.act = join_or_make, .before = DEAD), .beside = opener },
-	{ CASE("open", "dead, somebody collects"), PLAN(.act = join_or_make, .before = DEAD),
-	  .beside = collector },
+	{ CASE("open", "dead, somebody collects"), PLAN(.act = join_or_make, .before = DEAD), .beside = collector },
 	{ CASE("open", "in use"), PLAN(.act = join_or_make, .before = IN_USE) },
 	{ CASE("open", "persistent"), PLAN(.act = join, .before = PERSISTENT) },
 	{ CASE("open", "persistent, somebody removes it unused"),
@@ -284,8 +285,7 @@ static const struct kill_case cases[] = {
 	{ CASE("open", "makes a persistent one"), PLAN(.act = make_persistent) },
 	{ CASE("remove", "in use"), PLAN(.act = remove_it, .before = IN_USE, .removes = true) },
 	{ CASE("remove", "persistent"), PLAN(.act = remove_unused, .before = PERSISTENT, .removes = true) },
-	{ CASE("remove", "unused only, in use"),
-	  PLAN(.act = remove_unused, .before = IN_USE, .expects = -EBUSY) },
+	{ CASE("remove", "unused only, in use"), PLAN(.act = remove_unused, .before = IN_USE, .expects = -EBUSY) },
 	{ CASE("gc", "dead"), PLAN(.act = collect, .before = DEAD, .expects = 1), .beside = opener },
 	{ CASE("gc", "dead, another collects"), PLAN(.act = collect, .before = DEAD, .expects = 1),
 	  .beside = collector },

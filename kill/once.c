@@ -179,25 +179,23 @@ static void nothing(void *object, int times)
 	(void)times;
 }
 
-#define CASE(operation_, state_)                                                                  \
-	.noun = "once", .operation = operation_, .state = state_, .size = sizeof(struct box),     \
-	.recover = recover, .check = check
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "once", .operation = operation_, .state = state_, .size = sizeof(struct box), .recover = recover,      \
+	.check = check
 
 static const struct kill_case once_cases[] = {
 	{ CASE("run", "not done"), .victim = run, .beside = two_waiters },
 	{ CASE("run", "the last one died"), .setup = a_dead_runner, .victim = run, .beside = a_waiter },
 	{ CASE("run", "done"), .setup = it_is_done, .victim = run },
 	{ CASE("fail", "not done"), .victim = fail, .beside = two_waiters },
-	{ CASE("wait", "another one does it"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = a_runner,
-	  .victim = run, .unblock = runner_ends },
-	{ CASE("wait", "another one does it, one waits behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .setup = a_runner, .victim = run, .unblock = runner_ends_with_one_behind },
+	{ CASE("wait", "another one does it"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = a_runner, .victim = run,
+	  .unblock = runner_ends },
+	{ CASE("wait", "another one does it, one waits behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = a_runner,
+	  .victim = run, .unblock = runner_ends_with_one_behind },
 	{ CASE("wait", "another one dies of it, one waits behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
-	  .setup = a_staying_runner, .victim = run, .unblock = runner_dies,
-	  .beside = runner_dies_beside },
+	  .setup = a_staying_runner, .victim = run, .unblock = runner_dies, .beside = runner_dies_beside },
 	{ CASE("wait until", "beyond the deadline"), .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL,
-	  .setup = a_staying_runner, .victim = give_up, .unblock = nothing,
-	  .killed = runner_dies_beside },
+	  .setup = a_staying_runner, .victim = give_up, .unblock = nothing, .killed = runner_dies_beside },
 };
 
 const struct kill_table kill_once_table = KILL_TABLE(once_cases);

@@ -50,8 +50,7 @@ uint32_t kill_path_leap(const struct kill_path *path, uint32_t now, uint32_t end
 		}
 	}
 	if (best)
-		*ret_times = path->place[best].passed + 1 -
-			     passed_until(path, now, path->place[best].address);
+		*ret_times = path->place[best].passed + 1 - passed_until(path, now, path->place[best].address);
 	return best;
 }
 

@@ -313,12 +313,8 @@ static const struct part {
 	void (*run)(int count);
 	int quick, full;
 } parts[] = {
-	{ "deaths", deaths, 100, 10000 },
-	{ "steps", steps, 10, INT_MAX },
-	{ "calls", calls, 8, INT_MAX },
-	{ "forks", forks, 100, 10000 },
-	{ "flights", flights, 1, 20 },
-	{ "trees", trees, 20, 1000 },
+	{ "deaths", deaths, 100, 10000 }, { "steps", steps, 10, INT_MAX }, { "calls", calls, 8, INT_MAX },
+	{ "forks", forks, 100, 10000 },	  { "flights", flights, 1, 20 },   { "trees", trees, 20, 1000 },
 };
 
 /* How many there are of that name. */

@@ -50,14 +50,14 @@ static struct calls {
 	uint32_t returned; /* the start has */
 	int32_t result;
 	uint32_t ran, ended; /* the child's function */
-	uint32_t go;         /* from the engine: the guard is dead */
-	uint32_t done;       /* the starter is content, or waits to be killed */
+	uint32_t go; /* from the engine: the guard is dead */
+	uint32_t done; /* the starter is content, or waits to be killed */
 	int32_t joined[2], code[2];
 	int32_t lock_result;
 	int32_t left_over; /* descriptors */
 	int32_t zombies;
 	struct prusik_lock lock;
-} *calls;
+} * calls;
 
 /* Who is led. */
 enum role { STARTER, CHILD, SERVER, GUARD };
@@ -68,7 +68,7 @@ static const struct way {
 	uint32_t daemon;
 	enum role led;
 	int starter_dies; /* not the one who is led */
-	int guard_held;   /* SIGSTOP, before the starter dies: as if the news had not come to it yet */
+	int guard_held; /* SIGSTOP, before the starter dies: as if the news had not come to it yet */
 } ways[] = {
 	{ "starter, fork", PRUSIK_PROCESS_FORK, 0, STARTER, 0, 0 },
 	{ "starter, fork, daemon", PRUSIK_PROCESS_FORK, 1, STARTER, 0, 0 },
@@ -148,10 +148,9 @@ int calls_work(void *unused)
 static int start_function(const struct way *way, struct prusik_process **ret_process)
 {
 	static const int page = PAGE_FD;
-	const struct prusik_process_options options = { .method = way->method,
-							.daemon = way->daemon,
-							.descriptors = &page,
-							.descriptor_count = 1 };
+	const struct prusik_process_options options = {
+		.method = way->method, .daemon = way->daemon, .descriptors = &page, .descriptor_count = 1
+	};
 
 	return prusik_process_start(runs_for_ever(way) ? sleep_for_ever : calls_work, NULL, &options, ret_process);
 }
@@ -282,7 +281,7 @@ static pid_t start_starter(const struct way *way)
 #define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC)
 
 /* Let tracee go on until it has made the process that the event tells of, which has stopped. */
-static pid_t catch(pid_t tracee, long option, int event)
+static pid_t catch (pid_t tracee, long option, int event)
 {
 	unsigned long made = 0;
 	int status = 0;
@@ -309,13 +308,13 @@ static pid_t find_led(const struct way *way, pid_t starter)
 		return starter;
 	}
 	if (way->led == GUARD)
-		return catch(starter, PTRACE_O_TRACECLONE, PTRACE_EVENT_CLONE);
+		return catch (starter, PTRACE_O_TRACECLONE, PTRACE_EVENT_CLONE);
 	if (way->led == CHILD && way->method == PRUSIK_PROCESS_FORK)
-		return catch(starter, PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK);
-	pid_t image = catch(starter, PTRACE_O_TRACEVFORK, PTRACE_EVENT_VFORK);
+		return catch (starter, PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK);
+	pid_t image = catch (starter, PTRACE_O_TRACEVFORK, PTRACE_EVENT_VFORK);
 	if (way->led == SERVER || way->method != PRUSIK_PROCESS_FORKSERVER)
 		return image;
-	return catch(image, PTRACE_O_TRACECLONE, PTRACE_EVENT_CLONE); /* the spare */
+	return catch (image, PTRACE_O_TRACECLONE, PTRACE_EVENT_CLONE); /* the spare */
 }
 
 /* In a call, for good? The start has returned: so nothing that it waits for is on the way to it. */
@@ -345,8 +344,8 @@ static void watch_its_look(pid_t led)
 {
 	struct __ptrace_syscall_info info = { .op = PTRACE_SYSCALL_INFO_NONE };
 
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, led, sizeof info, &info) > 0 &&
-	    info.op == PTRACE_SYSCALL_INFO_EXIT && last_call == SYS_ppoll)
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, led, sizeof info, &info) > 0 && info.op == PTRACE_SYSCALL_INFO_EXIT &&
+	    last_call == SYS_ppoll)
 		has_looked = 1;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
 		last_call = info.entry.nr;

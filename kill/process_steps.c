@@ -23,7 +23,7 @@ static volatile struct steps {
 	int returned; /* the start, with 0 */
 	int ran, ended; /* the child's function */
 	int joined, code;
-} *steps;
+} * steps;
 
 static const struct way {
 	const char *name;

@@ -278,62 +278,69 @@ static bool take_all_and_check(void *object)
 #define ALONE QUEUE_ALONE
 #define WAITING QUEUE_WAITING
 
-#define ONE(kind_, name, operation, state, script, victim_, ...)                                  \
-	{ CASE(operation, name ", " state, script, .kind = kind_, __VA_ARGS__), ALONE, .victim = victim_ }
-#define LONG(kind_, name, operation, state, script, victim_, ...)                                 \
-	{ CASE(operation, name ", " state, script, .kind = kind_, __VA_ARGS__), ALONE,            \
-	  .victim = victim_, .is = KILL_LONG }
+#define ONE(kind_, name, operation, state, script, victim_, ...)                                                       \
+	{                                                                                                              \
+		CASE(operation, name ", " state, script, .kind = kind_, __VA_ARGS__), ALONE, .victim = victim_         \
+	}
+#define LONG(kind_, name, operation, state, script, victim_, ...)                                                      \
+	{                                                                                                              \
+		CASE(operation, name ", " state, script, .kind = kind_, __VA_ARGS__), ALONE, .victim = victim_,        \
+											     .is = KILL_LONG           \
+	}
 
 /* With a check of its own. */
-#define THEN(check_, operation_, state_, victim_, ...)                                            \
-	{ .noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,         \
-	  .data = &(const struct queue_plan){ __VA_ARGS__ }, .begin = queue_begin,                \
-	  .prepare = queue_victim_takes, .setup = queue_setup, .recover = queue_recover,          \
-	  .victim = victim_, .check = check_ }
+#define THEN(check_, operation_, state_, victim_, ...)                                                                 \
+	{                                                                                                              \
+		.noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,                        \
+		.data = &(const struct queue_plan){ __VA_ARGS__ }, .begin = queue_begin,                               \
+		.prepare = queue_victim_takes, .setup = queue_setup, .recover = queue_recover, .victim = victim_,      \
+		.check = check_                                                                                        \
+	}
 
 /* In each order. */
-#define EACH(operation, state, script, victim_, ...)                                              \
-	LONG(PRUSIK_QUEUE_FIFO, "fifo", operation, state, script, victim_, __VA_ARGS__),          \
-	LONG(PRUSIK_QUEUE_LIFO, "lifo", operation, state, script, victim_, __VA_ARGS__),           \
-	ONE(PRUSIK_QUEUE_PRIORITY, "priority", operation, state, script, victim_, __VA_ARGS__)
+#define EACH(operation, state, script, victim_, ...)                                                                   \
+	LONG(PRUSIK_QUEUE_FIFO, "fifo", operation, state, script, victim_, __VA_ARGS__),                               \
+		LONG(PRUSIK_QUEUE_LIFO, "lifo", operation, state, script, victim_, __VA_ARGS__),                       \
+		ONE(PRUSIK_QUEUE_PRIORITY, "priority", operation, state, script, victim_, __VA_ARGS__)
 
 /* The same, ending the queue: others may take beside it, but not put. */
-#define CLOSE(kind_, name, state, script, how)                                                    \
-	{ CASE("close", name ", " state, script, .kind = kind_, .closes = 1 + (how)),             \
-	  .setup = queue_setup, .recover = queue_recover, .beside = queue_one_out,                \
-	  .victim = queue_close, .is = KILL_LONG }
-#define CLOSE_EACH(state, script)                                                                 \
-	CLOSE(PRUSIK_QUEUE_FIFO, "fifo, drain", state, script, PRUSIK_QUEUE_DRAIN),               \
-	CLOSE(PRUSIK_QUEUE_LIFO, "lifo, drain", state, script, PRUSIK_QUEUE_DRAIN),               \
-	CLOSE(PRUSIK_QUEUE_PRIORITY, "priority, drain", state, script, PRUSIK_QUEUE_DRAIN),       \
-	CLOSE(PRUSIK_QUEUE_FIFO, "fifo, discard", state, script, PRUSIK_QUEUE_DISCARD),           \
-	CLOSE(PRUSIK_QUEUE_LIFO, "lifo, discard", state, script, PRUSIK_QUEUE_DISCARD),           \
-	CLOSE(PRUSIK_QUEUE_PRIORITY, "priority, discard", state, script, PRUSIK_QUEUE_DISCARD)
+#define CLOSE(kind_, name, state, script, how)                                                                         \
+	{                                                                                                              \
+		CASE("close", name ", " state, script, .kind = kind_, .closes = 1 + (how)),                            \
+			.setup = queue_setup, .recover = queue_recover, .beside = queue_one_out,                       \
+			.victim = queue_close, .is = KILL_LONG                                                         \
+	}
+#define CLOSE_EACH(state, script)                                                                                      \
+	CLOSE(PRUSIK_QUEUE_FIFO, "fifo, drain", state, script, PRUSIK_QUEUE_DRAIN),                                    \
+		CLOSE(PRUSIK_QUEUE_LIFO, "lifo, drain", state, script, PRUSIK_QUEUE_DRAIN),                            \
+		CLOSE(PRUSIK_QUEUE_PRIORITY, "priority, drain", state, script, PRUSIK_QUEUE_DRAIN),                    \
+		CLOSE(PRUSIK_QUEUE_FIFO, "fifo, discard", state, script, PRUSIK_QUEUE_DISCARD),                        \
+		CLOSE(PRUSIK_QUEUE_LIFO, "lifo, discard", state, script, PRUSIK_QUEUE_DISCARD),                        \
+		CLOSE(PRUSIK_QUEUE_PRIORITY, "priority, discard", state, script, PRUSIK_QUEUE_DISCARD)
 
 /* Batches are put without priorities, whatever their values: in what order they come out then is not looked at. */
-#define EACH_PUT(operation, state, script, victim_, ...)                                          \
-	LONG(PRUSIK_QUEUE_FIFO, "fifo", operation, state, script, victim_, __VA_ARGS__),          \
-	LONG(PRUSIK_QUEUE_LIFO, "lifo", operation, state, script, victim_, __VA_ARGS__),           \
-	ONE(PRUSIK_QUEUE_PRIORITY, "priority", operation, state, script, victim_, .delays = true, __VA_ARGS__)
+#define EACH_PUT(operation, state, script, victim_, ...)                                                               \
+	LONG(PRUSIK_QUEUE_FIFO, "fifo", operation, state, script, victim_, __VA_ARGS__),                               \
+		LONG(PRUSIK_QUEUE_LIFO, "lifo", operation, state, script, victim_, __VA_ARGS__),                       \
+		ONE(PRUSIK_QUEUE_PRIORITY, "priority", operation, state, script, victim_, .delays = true, __VA_ARGS__)
 
 /* From each state in which there is something to take. */
-#define EACH_FILLED(operation, victim_, ...)                                                      \
-	EACH(operation, "one", "+1", victim_, __VA_ARGS__),                                       \
-	EACH(operation, "full", "+6", victim_, __VA_ARGS__),                                      \
-	EACH(operation, "wrapped around", "+6-6+4", victim_, __VA_ARGS__),                        \
-	EACH(operation, "half of it sorted", "+3-1+3", victim_, __VA_ARGS__),                     \
-	EACH(operation, "leased", "+5a2", victim_, __VA_ARGS__),                                  \
-	EACH(operation, "leased by a dead one", "+5a2!a", victim_, __VA_ARGS__),                  \
-	EACH(operation, "one dead", "+4x1", victim_, __VA_ARGS__),                                \
-	EACH(operation, "some become due", "l2+2", victim_, __VA_ARGS__)
+#define EACH_FILLED(operation, victim_, ...)                                                                           \
+	EACH(operation, "one", "+1", victim_, __VA_ARGS__), EACH(operation, "full", "+6", victim_, __VA_ARGS__),       \
+		EACH(operation, "wrapped around", "+6-6+4", victim_, __VA_ARGS__),                                     \
+		EACH(operation, "half of it sorted", "+3-1+3", victim_, __VA_ARGS__),                                  \
+		EACH(operation, "leased", "+5a2", victim_, __VA_ARGS__),                                               \
+		EACH(operation, "leased by a dead one", "+5a2!a", victim_, __VA_ARGS__),                               \
+		EACH(operation, "one dead", "+4x1", victim_, __VA_ARGS__),                                             \
+		EACH(operation, "some become due", "l2+2", victim_, __VA_ARGS__)
 
 /* Its own lease, which stays in the queue in the end. */
-#define EACH_LEASED(operation, victim_, ...)                                                      \
-	EACH(operation, "one", "+1", victim_, .victim_takes = 1, __VA_ARGS__),                    \
-	EACH(operation, "full", "+6", victim_, .victim_takes = 1, __VA_ARGS__),                   \
-	EACH(operation, "wrapped around", "+6-6+4", victim_, .victim_takes = 1, __VA_ARGS__),     \
-	EACH(operation, "leased", "+6a1", victim_, .victim_takes = 1, __VA_ARGS__),               \
-	EACH(operation, "one dead", "+4x1", victim_, .victim_takes = 1, __VA_ARGS__)
+#define EACH_LEASED(operation, victim_, ...)                                                                           \
+	EACH(operation, "one", "+1", victim_, .victim_takes = 1, __VA_ARGS__),                                         \
+		EACH(operation, "full", "+6", victim_, .victim_takes = 1, __VA_ARGS__),                                \
+		EACH(operation, "wrapped around", "+6-6+4", victim_, .victim_takes = 1, __VA_ARGS__),                  \
+		EACH(operation, "leased", "+6a1", victim_, .victim_takes = 1, __VA_ARGS__),                            \
+		EACH(operation, "one dead", "+4x1", victim_, .victim_takes = 1, __VA_ARGS__)
 
 static const struct kill_case queue_kinds_cases[] = {
 	EACH("put", "empty", "", put, .adds = 1),
@@ -431,8 +438,9 @@ static const struct kill_case queue_kinds_cases[] = {
 	{ CASE("bury", "the last, one waits to join", "+1", .victim_takes = 1, .lent = 1), WAITING | KILL_NO_RESUME,
 	  .setup = queue_with_a_joiner, .victim = bury, .killed = queue_one_out },
 
-	{ CASE("take", "empty, producers change beside", "", .ends = true, .fails = true), .is = KILL_WARM | KILL_NO_ALL | KILL_LONG,
-	  .setup = queue_with_a_producer, .victim = take, .beside = producers_change },
+	{ CASE("take", "empty, producers change beside", "", .ends = true, .fails = true),
+	  .is = KILL_WARM | KILL_NO_ALL | KILL_LONG, .setup = queue_with_a_producer, .victim = take,
+	  .beside = producers_change },
 
 	CLOSE_EACH("empty", ""),
 	CLOSE_EACH("one", "+1"),

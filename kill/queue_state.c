@@ -329,8 +329,8 @@ void queue_victim_takes(void *object)
 {
 	const struct queue_plan *p = plan();
 
-	if (p->victim_takes && prusik_queue_take_many(queue_at(object), kill_run->lease, p->victim_takes,
-						      PRUSIK_NOW) != p->victim_takes)
+	if (p->victim_takes &&
+	    prusik_queue_take_many(queue_at(object), kill_run->lease, p->victim_takes, PRUSIK_NOW) != p->victim_takes)
 		abort();
 }
 
@@ -544,8 +544,10 @@ static void refill(struct account *a, struct prusik_queue *q)
 	qsort(expected, QUEUE_CAPACITY, sizeof expected[0], by_place);
 	must(a, put_value(q, 599, 0, PRUSIK_NOW) == -ETIMEDOUT, "and not for more");
 	for (uint32_t i = 0; i < QUEUE_CAPACITY; i++)
-		must(a, prusik_queue_get(q, &item, sizeof item, PRUSIK_NOW) == sizeof item &&
-				value_of(&item) == expected[i], "what is put comes out in order");
+		must(a,
+		     prusik_queue_get(q, &item, sizeof item, PRUSIK_NOW) == sizeof item &&
+			     value_of(&item) == expected[i],
+		     "what is put comes out in order");
 }
 
 /* What is dead, or late, is there all the same. */
@@ -587,8 +589,7 @@ bool queue_check(void *object)
 	must(&a, closed || !plan()->closes || !kill_run->finished, "it is closed when close has returned");
 	if (!closed)
 		refill(&a, q);
-	must(&a, prusik_queue_stats(q, &stats) == 0 && stats.ready == 0 && stats.leased == 0,
-	     "nothing is left");
+	must(&a, prusik_queue_stats(q, &stats) == 0 && stats.ready == 0 && stats.leased == 0, "nothing is left");
 	must(&a, prk_queue_valid(q), "the queue is valid");
 	return a.ok;
 }

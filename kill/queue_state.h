@@ -80,10 +80,10 @@ void queue_one_out(void *object);
 void queue_one_out_one_in(void *object);
 void queue_one_out_at_last(void *object, int times);
 
-#define QUEUE_CASE(operation_, state_, script_, ...)                                              \
-	.noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,           \
-	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ },                     \
-	.begin = queue_begin, .prepare = queue_victim_takes, .check = queue_check
+#define QUEUE_CASE(operation_, state_, script_, ...)                                                                   \
+	.noun = "queue", .operation = operation_, .state = state_, .size = QUEUE_BYTES,                                \
+	.data = &(const struct queue_plan){ .script = script_, __VA_ARGS__ }, .begin = queue_begin,                    \
+	.prepare = queue_victim_takes, .check = queue_check
 
 /* Nothing that it does not do itself is about to happen in the queue. */
 #define QUEUE_ALONE .setup = queue_setup, .recover = queue_recover, .beside = queue_one_out_one_in

@@ -29,7 +29,8 @@ static bool go_in(struct box *box, int times)
 		     kill_claim(prusik_rlock_depth(&box->rlock) == i, "it is as deep as we took it");
 		if (i == 1)
 			ok = kill_claim(r == PRUSIK_RECOVERED || prk_load32_rlx(&box->inside) == 0,
-					"nobody else is inside, or died there and we were told") && ok;
+					"nobody else is inside, or died there and we were told") &&
+			     ok;
 		prk_store32_rlx(&box->inside, 1);
 	}
 	return ok;
@@ -240,27 +241,25 @@ static void it_is_filled(void *object, int times)
 		kill_start(filler, KILL_FINISHES);
 }
 
-#define CASE(operation_, state_)                                                                  \
-	.noun = "rlock", .operation = operation_, .state = state_, .size = sizeof(struct box),    \
-	.recover = recover, .check = usable
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "rlock", .operation = operation_, .state = state_, .size = sizeof(struct box), .recover = recover,     \
+	.check = usable
 
 static const struct kill_case cases[] = {
 	{ CASE("acquire", "free"), .victim = enter_deep, .beside = a_waiter },
-	{ CASE("acquire", "held by a dead one"), .setup = a_dead_owner, .victim = enter_deep,
-	  .beside = a_waiter },
+	{ CASE("acquire", "held by a dead one"), .setup = a_dead_owner, .victim = enter_deep, .beside = a_waiter },
 	{ CASE("acquire", "held, one behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner,
 	  .victim = enter_once, .unblock = owner_lets_go },
-	{ CASE("visit", "held, one behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner,
-	  .victim = visit, .unblock = owner_lets_go },
+	{ CASE("visit", "held, one behind"), .is = KILL_WARM | KILL_NO_SNAPSHOT, .setup = an_owner, .victim = visit,
+	  .unblock = owner_lets_go },
 	{ CASE("visit", "held, one behind, its owner dies"), .is = KILL_WARM | KILL_NO_SNAPSHOT,
 	  .setup = a_staying_owner, .victim = visit, .unblock = owner_is_killed },
 	{ CASE("release", "nobody waits"), .prepare = enter_deep, .victim = leave_deep, .beside = a_waiter },
 	{ CASE("release", "one waits"), .prepare = enter_deep, .ready = a_waiter, .victim = leave_deep },
-	{ CASE("release", "one comes in and stays"), .prepare = enter_once, .victim = leave_once,
-	  .beside = a_stayer, .killed = stayer_lets_go },
-	{ CASE("condition wait", "one waits as well"),
-	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = a_consumer, .prepare = enter_deep,
-	  .victim = consume, .unblock = it_is_filled },
+	{ CASE("release", "one comes in and stays"), .prepare = enter_once, .victim = leave_once, .beside = a_stayer,
+	  .killed = stayer_lets_go },
+	{ CASE("condition wait", "one waits as well"), .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL,
+	  .setup = a_consumer, .prepare = enter_deep, .victim = consume, .unblock = it_is_filled },
 };
 
 const struct kill_table kill_rlock_table = KILL_TABLE(cases);

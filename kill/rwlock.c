@@ -400,9 +400,9 @@ static void nothing(void *object, int times)
 	(void)times;
 }
 
-#define CASE(operation_, state_)                                                                  \
-	.noun = "rwlock", .operation = operation_, .state = state_, .size = sizeof(struct box),   \
-	.recover = recover, .check = usable
+#define CASE(operation_, state_)                                                                                       \
+	.noun = "rwlock", .operation = operation_, .state = state_, .size = sizeof(struct box), .recover = recover,    \
+	.check = usable
 #define BUSY .is = KILL_WARM | KILL_NO_SNAPSHOT
 
 static const struct kill_case cases[] = {
@@ -411,15 +411,14 @@ static const struct kill_case cases[] = {
 	{ CASE("read", "a writer died"), .setup = a_dead_writer, .victim = read_and_stay },
 	{ CASE("read", "written"), BUSY, .setup = written_by_another, .victim = visit_reading,
 	  .unblock = owner_lets_go_with_others_behind },
-	{ CASE("read", "written, the writer dies"), BUSY, .setup = written_by_one_who_stays,
-	  .victim = visit_reading, .unblock = owner_is_killed_with_others_behind },
-	{ CASE("read", "read, a writer waits"), BUSY, .setup = read_and_a_writer_waits,
-	  .victim = visit_reading, .unblock = owner_lets_go },
+	{ CASE("read", "written, the writer dies"), BUSY, .setup = written_by_one_who_stays, .victim = visit_reading,
+	  .unblock = owner_is_killed_with_others_behind },
+	{ CASE("read", "read, a writer waits"), BUSY, .setup = read_and_a_writer_waits, .victim = visit_reading,
+	  .unblock = owner_lets_go },
 	{ CASE("read", "no place"), BUSY, .setup = a_crowd, .victim = visit_reading,
 	  .unblock = owner_lets_go_with_others_behind },
 	{ CASE("read until", "written beyond the deadline"), .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL,
-	  .setup = written_by_one_who_stays, .victim = read_until, .unblock = nothing,
-	  .killed = owner_dies },
+	  .setup = written_by_one_who_stays, .victim = read_until, .unblock = nothing, .killed = owner_dies },
 	{ CASE("write", "free"), .victim = write_and_stay, .beside = a_writer },
 	{ CASE("write", "a reader died"), .setup = a_dead_reader, .victim = write_and_stay },
 	{ CASE("write", "a writer died"), .setup = a_dead_writer, .victim = write_and_stay },
@@ -430,21 +429,19 @@ static const struct kill_case cases[] = {
 	  .unblock = wake_it_and_write },
 	{ CASE("write", "read"), BUSY, .setup = read_by_another, .victim = visit_writing,
 	  .unblock = owner_lets_go_with_others_behind },
-	{ CASE("write", "read, the reader dies"), BUSY, .setup = read_by_one_who_stays,
-	  .victim = visit_writing, .unblock = owner_is_killed_with_others_behind },
+	{ CASE("write", "read, the reader dies"), BUSY, .setup = read_by_one_who_stays, .victim = visit_writing,
+	  .unblock = owner_is_killed_with_others_behind },
 	{ CASE("write", "written"), BUSY, .setup = written_by_another, .victim = visit_writing,
 	  .unblock = owner_lets_go_with_others_behind },
-	{ CASE("write", "written, the writer dies"), BUSY, .setup = written_by_one_who_stays,
-	  .victim = visit_writing, .unblock = owner_is_killed_with_others_behind },
+	{ CASE("write", "written, the writer dies"), BUSY, .setup = written_by_one_who_stays, .victim = visit_writing,
+	  .unblock = owner_is_killed_with_others_behind },
 	{ CASE("write until", "read beyond the deadline, a reader behind"),
-	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = read_by_one_who_stays,
-	  .victim = write_until, .unblock = others_come_behind, .killed = owner_dies },
-	{ CASE("release", "reading, alone"), .prepare = read_and_stay, .victim = leave_reading,
-	  .beside = a_writer },
+	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .setup = read_by_one_who_stays, .victim = write_until,
+	  .unblock = others_come_behind, .killed = owner_dies },
+	{ CASE("release", "reading, alone"), .prepare = read_and_stay, .victim = leave_reading, .beside = a_writer },
 	{ CASE("release", "reading, others wait"), .is = KILL_NO_SNAPSHOT, .prepare = read_and_stay,
 	  .ready = one_of_each, .victim = leave_reading },
-	{ CASE("release", "writing, alone"), .prepare = write_and_stay, .victim = leave_writing,
-	  .beside = a_reader },
+	{ CASE("release", "writing, alone"), .prepare = write_and_stay, .victim = leave_writing, .beside = a_reader },
 	{ CASE("release", "writing, others wait"), .is = KILL_NO_SNAPSHOT, .prepare = write_and_stay,
 	  .ready = one_of_each, .victim = leave_writing },
 };

@@ -136,9 +136,8 @@ static pid_t catch_second_thread(pid_t pid)
 	pid_t tid = second_thread(pid);
 	int status;
 
-	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_EXITKILL) < 0 ||
-	    ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 || waitpid(tid, &status, __WALL) != tid ||
-	    !WIFSTOPPED(status))
+	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_EXITKILL) < 0 || ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ||
+	    waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
 		return 0;
 	return tid;
 }

@@ -345,7 +345,8 @@ static bool tells(void *object, int64_t n)
 
 	if (r < 0)
 		return false;
-	if (p->between && ((n ^ p->between) & (BESIDE - 1)) == 0 && !kill_claim(r == PRUSIK_RECOVERED, "told of a death"))
+	if (p->between && ((n ^ p->between) & (BESIDE - 1)) == 0 &&
+	    !kill_claim(r == PRUSIK_RECOVERED, "told of a death"))
 		return false;
 	/* If all have died, so has an owner who was to live. */
 	if (!p->between && !kill_run->everybody_died &&
@@ -358,8 +359,7 @@ static bool serves(struct prusik_value *v)
 {
 	int64_t n = 0;
 
-	return kill_claim(write_number(v, 70) == 0, "a newcomer can set") &&
-	       kill_claim(add_to(v, 5) == 0, "and add") &&
+	return kill_claim(write_number(v, 70) == 0, "a newcomer can set") && kill_claim(add_to(v, 5) == 0, "and add") &&
 	       kill_claim(read_number(v, &n) && n == 75, "and read that") &&
 	       kill_claim(prusik_value_modify(v, more, &(int64_t){ 4 }) == 3, "and change it by a function") &&
 	       kill_claim(read_number(v, &n) && n == 79, "and read that too");
@@ -377,8 +377,8 @@ static bool check(void *object)
 	if (kill_run->finished && !as_promised(n))
 		return false;
 	recover(object);
-	return kill_claim(read_number(&v, &again) && again == n, "what was read is not taken back") && tells(object, n) &&
-	       serves(&v);
+	return kill_claim(read_number(&v, &again) && again == n, "what was read is not taken back") &&
+	       tells(object, n) && serves(&v);
 }
 
 /* Whatever has become of it. */
@@ -389,11 +389,11 @@ static bool serves_on(void *object)
 	return serves(&v);
 }
 
-#define VALUE(operation_, state_, ...)                                                             \
-	.noun = "value", .operation = operation_, .state = state_, .size = sizeof(struct box),     \
+#define VALUE(operation_, state_, ...)                                                                                 \
+	.noun = "value", .operation = operation_, .state = state_, .size = sizeof(struct box),                         \
 	.data = &(const struct plan){ .held.verbs = &verbs, __VA_ARGS__ }, .victim = victim, .recover = recover
 #define CASE(operation_, state_, ...) VALUE(operation_, state_, __VA_ARGS__), .setup = setup, .check = check
-#define HELD(operation_, state_, ...)                                                              \
+#define HELD(operation_, state_, ...)                                                                                  \
 	VALUE(operation_, state_, __VA_ARGS__), .is = KILL_WARM | KILL_NO_SNAPSHOT, .check = check
 #define BESIDE_IT .beside = beside
 #define AWAY ((int64_t)PRK_VALUE_AWAY)
@@ -426,9 +426,11 @@ static const struct kill_case value_cases[] = {
 	{ CASE("get", "free", .before = 5, .after = 5, .act = get), BESIDE_IT },
 	{ CASE("get", "a record", RECORD, .before = 5, .after = 5, .act = get), BESIDE_IT },
 	{ CASE("wait until", "nothing changes until the deadline", .before = 5, .after = 5, .act = wait_in_vain,
-	       .expects = -ETIMEDOUT), .is = KILL_WARM, .unblock = nothing },
+	       .expects = -ETIMEDOUT),
+	  .is = KILL_WARM, .unblock = nothing },
 	{ VALUE("wait", "it is changed", .before = 5, .after = 5, .act = wait_for_it), .setup = setup,
-	  .is = KILL_WARM | KILL_NO_SNAPSHOT, .unblock = is_changed_now, .beside = changed_by_another, .check = serves_on },
+	  .is = KILL_WARM | KILL_NO_SNAPSHOT, .unblock = is_changed_now, .beside = changed_by_another,
+	  .check = serves_on },
 	{ VALUE("add", "two wait for a change", .before = 5, .after = 6, .act = add), .setup = two_waiters,
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .killed = changed_unless_it_is, .check = serves_on },
 	{ VALUE("set", "two wait for a record to change", RECORD, .before = 5, .after = 6, .act = set),
@@ -438,12 +440,15 @@ static const struct kill_case value_cases[] = {
 	  .is = KILL_WARM | KILL_NO_SNAPSHOT | KILL_NO_ALL, .killed = changed_unless_it_is, .check = serves_on },
 	{ VALUE("add", "a dead one has the lock", .before = 5, .after = 6, .act = add, .held.orphan = true),
 	  .setup = section_orphaned, .check = check, BESIDE_IT },
-	{ VALUE("set", "a dead one has a record's lock", RECORD, .before = 5, .after = 6, .act = set, .held.orphan = true),
+	{ VALUE("set", "a dead one has a record's lock", RECORD, .before = 5, .after = 6, .act = set,
+		.held.orphan = true),
 	  .setup = section_orphaned, .check = check, BESIDE_IT },
 	{ VALUE("modify", "a dead one has the lock", .before = 5, .after = 6, .act = modify, .expects = 3,
-		.held.orphan = true), .setup = section_orphaned, .check = check },
+		.held.orphan = true),
+	  .setup = section_orphaned, .check = check },
 	{ VALUE("lock to unlock", "a dead one has it", .before = 5, .between = 60, .after = 8, .act = section,
-		.expects = PRUSIK_RECOVERED), .setup = section_orphaned, .check = check, BESIDE_IT },
+		.expects = PRUSIK_RECOVERED),
+	  .setup = section_orphaned, .check = check, BESIDE_IT },
 	{ HELD("add", "somebody has the lock", .before = 5, .after = 6, .act = add), .setup = section_had,
 	  .unblock = section_let_go },
 	{ HELD("add", "who has the lock dies", .before = 5, .after = 6, .act = add, .held.orphan = true),

@@ -358,7 +358,7 @@ TEST(foreign_is_refused)
 TEST(other_builds_and_domains_are_refused)
 {
 	static const uint64_t at[] = {
-		offsetof(struct prk_arena_shm, magic), offsetof(struct prk_arena_shm, version),
+		offsetof(struct prk_arena_shm, magic),	   offsetof(struct prk_arena_shm, version),
 		offsetof(struct prk_arena_shm, signature), offsetof(struct prk_arena_shm, domain),
 		offsetof(struct prk_arena_shm, size),
 	};
@@ -446,8 +446,7 @@ static struct prusik_arena *arena_in_use(const char *name)
 	return arena;
 }
 
-static void flip_bytes(struct prusik_arena *arena, const char *whole, uint64_t from, uint64_t to,
-		       char with)
+static void flip_bytes(struct prusik_arena *arena, const char *whole, uint64_t from, uint64_t to, char with)
 {
 	const uint64_t kind_at = offsetof(struct prk_arena_shm, kind);
 	const uint64_t limit_at = offsetof(struct prk_arena_shm, limit); /* more may be believed */
@@ -463,8 +462,7 @@ static void flip_bytes(struct prusik_arena *arena, const char *whole, uint64_t f
 			ck_assert(r == -EPROTO || (r == -EPROTOTYPE && kind) || (r == -ENOMEM && limit));
 			continue;
 		}
-		ck_assert((at >= limit_at && at < limit_at + 8) ||
-			  at == offsetof(struct prk_arena_shm, flags) ||
+		ck_assert((at >= limit_at && at < limit_at + 8) || at == offsetof(struct prk_arena_shm, flags) ||
 			  at >= offsetof(struct prk_arena_shm, made));
 		use_it(opened);
 		prusik_arena_close(opened);

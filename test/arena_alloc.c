@@ -124,8 +124,7 @@ TEST(free_of_what_is_no_block)
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(prusik_arena_alloc(arena, 1000, &links[i]), 0);
 	uint64_t at = links[1];
-	uint64_t bad[] = { 1,  63,      64,    at + 1,     at + 8,
-			   at, at + 64, 65536, UINT64_MAX, PRK_ARENA_FIRST };
+	uint64_t bad[] = { 1, 63, 64, at + 1, at + 8, at, at + 64, 65536, UINT64_MAX, PRK_ARENA_FIRST };
 
 	ck_assert_int_eq(prusik_arena_free(arena, &links[1]), 0);
 	struct prusik_arena_stats before = arena_stats(arena);
@@ -219,8 +218,7 @@ struct shadow {
 	uint64_t size[SLOTS], used, blocks;
 };
 
-static void shadow_alloc(struct prusik_arena *arena, uint64_t *links, struct shadow *s, uint64_t k,
-			 uint64_t size)
+static void shadow_alloc(struct prusik_arena *arena, uint64_t *links, struct shadow *s, uint64_t k, uint64_t size)
 {
 	int r = prusik_arena_alloc(arena, size, &links[k]);
 

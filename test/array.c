@@ -38,28 +38,28 @@ static struct share *new_share(enum party_kind kind, uint32_t of, uint32_t item_
 /* ---- each kind ---- */
 
 /* A number of the kind with this value in it, if it fits. */
-#define KIND(name, of, type)                                                                      \
-	TEST(items_of_##name)                                                                     \
-	{                                                                                         \
-		struct prusik_array *a = new_array(THREADS, of, 0, 11, NULL);                     \
-		type n = 0;                                                                       \
-                                                                                                  \
-		ck_assert_int_eq(prusik_array_item_size(a), sizeof n);                            \
-		for (int i = 0; i < 11; i++) {                                                    \
-			n = (type)(100 + i);                                                      \
-			ck_assert_int_eq(prusik_array_set(a, i, &n), 0);                          \
-		}                                                                                 \
-		for (int i = 0; i < 11; i++) {                                                    \
-			ck_assert_int_eq(prusik_array_get(a, i - 11, &n), 0);                     \
-			ck_assert(n == (type)(100 + i));                                          \
-		}                                                                                 \
-		ck_assert_int_eq(prusik_array_get(a, 11, &n), -ENOENT);                           \
-		ck_assert_int_eq(prusik_array_set(a, -12, &n), -ENOENT);                          \
-		type from = 100, to = 7;                                                          \
-		ck_assert_int_eq(prusik_array_cas(a, 0, &from, &to), 0);                          \
-		ck_assert_int_eq(prusik_array_cas(a, 0, &from, &to), -ESTALE);                    \
-		ck_assert_int_eq(prusik_array_get(a, 0, &n), 0);                                  \
-		ck_assert(n == to);                                                               \
+#define KIND(name, of, type)                                                                                           \
+	TEST(items_of_##name)                                                                                          \
+	{                                                                                                              \
+		struct prusik_array *a = new_array(THREADS, of, 0, 11, NULL);                                          \
+		type n = 0;                                                                                            \
+                                                                                                                       \
+		ck_assert_int_eq(prusik_array_item_size(a), sizeof n);                                                 \
+		for (int i = 0; i < 11; i++) {                                                                         \
+			n = (type)(100 + i);                                                                           \
+			ck_assert_int_eq(prusik_array_set(a, i, &n), 0);                                               \
+		}                                                                                                      \
+		for (int i = 0; i < 11; i++) {                                                                         \
+			ck_assert_int_eq(prusik_array_get(a, i - 11, &n), 0);                                          \
+			ck_assert(n == (type)(100 + i));                                                               \
+		}                                                                                                      \
+		ck_assert_int_eq(prusik_array_get(a, 11, &n), -ENOENT);                                                \
+		ck_assert_int_eq(prusik_array_set(a, -12, &n), -ENOENT);                                               \
+		type from = 100, to = 7;                                                                               \
+		ck_assert_int_eq(prusik_array_cas(a, 0, &from, &to), 0);                                               \
+		ck_assert_int_eq(prusik_array_cas(a, 0, &from, &to), -ESTALE);                                         \
+		ck_assert_int_eq(prusik_array_get(a, 0, &n), 0);                                                       \
+		ck_assert(n == to);                                                                                    \
 	}
 
 KIND(int8, PRUSIK_ARRAY_INT8, int8_t)
@@ -79,9 +79,9 @@ TEST(sums_that_do_not_fit)
 		uint32_t kind;
 		int64_t least, most;
 	} limits[] = {
-		{ PRUSIK_ARRAY_INT8, INT8_MIN, INT8_MAX },     { PRUSIK_ARRAY_INT16, INT16_MIN, INT16_MAX },
-		{ PRUSIK_ARRAY_INT32, INT32_MIN, INT32_MAX },  { PRUSIK_ARRAY_INT64, INT64_MIN, INT64_MAX },
-		{ PRUSIK_ARRAY_UINT8, 0, UINT8_MAX },	       { PRUSIK_ARRAY_UINT16, 0, UINT16_MAX },
+		{ PRUSIK_ARRAY_INT8, INT8_MIN, INT8_MAX },    { PRUSIK_ARRAY_INT16, INT16_MIN, INT16_MAX },
+		{ PRUSIK_ARRAY_INT32, INT32_MIN, INT32_MAX }, { PRUSIK_ARRAY_INT64, INT64_MIN, INT64_MAX },
+		{ PRUSIK_ARRAY_UINT8, 0, UINT8_MAX },	      { PRUSIK_ARRAY_UINT16, 0, UINT16_MAX },
 		{ PRUSIK_ARRAY_UINT32, 0, UINT32_MAX },
 	};
 	int64_t sum;
@@ -184,8 +184,11 @@ TEST(slices_are_cut)
 TEST(misuse)
 {
 	const struct prusik_array_options bad[] = {
-		{ .length = 1 }, { .kind = 12, .length = 1 }, { .kind = PRUSIK_ARRAY_INT8, .item_size = 2, .length = 1 },
-		{ .kind = PRUSIK_ARRAY_BYTES, .length = 1 }, { .kind = PRUSIK_ARRAY_INT8, .length = 1, .reserved = 1 },
+		{ .length = 1 },
+		{ .kind = 12, .length = 1 },
+		{ .kind = PRUSIK_ARRAY_INT8, .item_size = 2, .length = 1 },
+		{ .kind = PRUSIK_ARRAY_BYTES, .length = 1 },
+		{ .kind = PRUSIK_ARRAY_INT8, .length = 1, .reserved = 1 },
 		{ .kind = PRUSIK_ARRAY_BYTES, .item_size = PRUSIK_ARRAY_ITEM_MAX + 1, .length = 1 },
 	};
 	struct prusik_array *a = NULL;

@@ -99,13 +99,13 @@ static const struct wait *choose(const struct box *box, int index)
 }
 
 /* In a party's function. */
-#define WAIT_CHECK(one, deadline, expected)                                                       \
-	do {                                                                                      \
-		int r_ = (one)->wait(box, (deadline));                                            \
-		if (r_ != (expected)) {                                                           \
-			fprintf(stderr, "%s: %d\n", (one)->name, r_);                             \
-			return __LINE__ % 255 + 1;                                                \
-		}                                                                                 \
+#define WAIT_CHECK(one, deadline, expected)                                                                            \
+	do {                                                                                                           \
+		int r_ = (one)->wait(box, (deadline));                                                                 \
+		if (r_ != (expected)) {                                                                                \
+			fprintf(stderr, "%s: %d\n", (one)->name, r_);                                                  \
+			return __LINE__ % 255 + 1;                                                                     \
+		}                                                                                                      \
 	} while (0)
 
 static int wait_canceled(void *shared, int index)

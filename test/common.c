@@ -111,8 +111,8 @@ TEST(strerror_knows_the_causes)
 
 TEST(strerror_tells_the_causes_apart)
 {
-	static const int causes[] = { EINVAL,	EPERM,	EPIPE,	ETIMEDOUT, ECANCELED, EDEADLK,
-				      EMSGSIZE, ENOSPC, EPROTO, ESTALE,	   EEXIST,    ENOENT,  EOVERFLOW };
+	static const int causes[] = { EINVAL, EPERM,  EPIPE,  ETIMEDOUT, ECANCELED, EDEADLK,  EMSGSIZE,
+				      ENOSPC, EPROTO, ESTALE, EEXIST,	 ENOENT,    EOVERFLOW };
 	enum { COUNT = sizeof causes / sizeof causes[0] };
 
 	for (int i = 0; i < COUNT; i++) {

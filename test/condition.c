@@ -222,8 +222,7 @@ static int be_canceled(void *shared, int index)
 	prusik_cancel_use(&box->stop);
 	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
 	party_say(&box->waiting, 1);
-	PARTY_CHECK(prusik_condition_wait_for(&box->changed, &box->lock, is_filled, box, PRUSIK_FOREVER) ==
-		    -ECANCELED);
+	PARTY_CHECK(prusik_condition_wait_for(&box->changed, &box->lock, is_filled, box, PRUSIK_FOREVER) == -ECANCELED);
 	PARTY_CHECK(prusik_condition_wait(&box->changed, &box->lock, PRUSIK_FOREVER) == -ECANCELED);
 	PARTY_CHECK(prusik_lock_release(&box->lock) == 0); /* it is held all the same */
 	return 0;
@@ -283,12 +282,10 @@ TEST(misuse_rlock)
 	ck_assert_int_eq(prusik_condition_wait_rlock(NULL, &box.rlock, PRUSIK_NOW), -EINVAL);
 	ck_assert_int_eq(prusik_condition_wait_for_rlock(&box.changed, &box.rlock, is_filled, &box, PRUSIK_NOW),
 			 -EPERM);
-	ck_assert_int_eq(prusik_condition_wait_for_rlock(&box.changed, NULL, is_filled, &box, PRUSIK_NOW),
-			 -EINVAL);
+	ck_assert_int_eq(prusik_condition_wait_for_rlock(&box.changed, NULL, is_filled, &box, PRUSIK_NOW), -EINVAL);
 	ck_assert_int_eq(prusik_condition_notify(&box.changed, &box.rlock.lock, 1), -EPERM);
 	ck_assert_int_eq(prusik_rlock_acquire(&box.rlock, PRUSIK_NOW), 0);
-	ck_assert_int_eq(prusik_condition_wait_for_rlock(&box.changed, &box.rlock, NULL, &box, PRUSIK_NOW),
-			 -EINVAL);
+	ck_assert_int_eq(prusik_condition_wait_for_rlock(&box.changed, &box.rlock, NULL, &box, PRUSIK_NOW), -EINVAL);
 	ck_assert_int_eq(prusik_rlock_depth(&box.rlock), 1);
 	ck_assert_uint_eq(box.changed.word, 0);
 }
@@ -300,8 +297,7 @@ static int wait_deep(void *shared, int index)
 	for (int i = 0; i < 3 + index; i++)
 		PARTY_CHECK(prusik_rlock_acquire(&box->rlock, PRUSIK_FOREVER) == 0);
 	box->waiting++;
-	PARTY_CHECK(prusik_condition_wait_for_rlock(&box->changed, &box->rlock, is_filled, box,
-						    PRUSIK_FOREVER) == 0);
+	PARTY_CHECK(prusik_condition_wait_for_rlock(&box->changed, &box->rlock, is_filled, box, PRUSIK_FOREVER) == 0);
 	PARTY_CHECK(prusik_rlock_depth(&box->rlock) == 3 + index);
 	box->woken++;
 	for (int i = 0; i < 3 + index; i++)
@@ -371,8 +367,8 @@ static int wait_told_deep(void *shared, int index)
 	for (int i = 0; i < index; i++)
 		PARTY_CHECK(prusik_rlock_acquire(&box->rlock, PRUSIK_FOREVER) == 0);
 	party_say(&box->waiting, 1);
-	PARTY_CHECK(prusik_condition_wait_for_rlock(&box->changed, &box->rlock, is_filled, box,
-						    PRUSIK_FOREVER) == PRUSIK_RECOVERED);
+	PARTY_CHECK(prusik_condition_wait_for_rlock(&box->changed, &box->rlock, is_filled, box, PRUSIK_FOREVER) ==
+		    PRUSIK_RECOVERED);
 	PARTY_CHECK(prusik_rlock_depth(&box->rlock) == index);
 	return 0;
 }

@@ -14,7 +14,7 @@
 static struct {
 	uint32_t done;
 	uint32_t handlers;
-} *book;
+} * book;
 
 static const struct prusik_thread_options daemon_options = { .daemon = 1 };
 

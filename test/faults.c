@@ -50,8 +50,8 @@ static int shared_mappings(void)
 
 static struct left look(void)
 {
-	return (struct left){ entries("/proc/self/fd"), entries("/proc/self/task"),
-			      entries(getenv("PRUSIK_DIR")), shared_mappings() };
+	return (struct left){ entries("/proc/self/fd"), entries("/proc/self/task"), entries(getenv("PRUSIK_DIR")),
+			      shared_mappings() };
 }
 
 static void check_left(const char *name, uint32_t nth, struct left before)
@@ -86,8 +86,8 @@ static int queue(const char *name)
 {
 	const struct prusik_queue_options options = { .capacity = 8, .item_max = 8 };
 	struct prusik_queue *queue = NULL;
-	int r = name ? prusik_queue_open_named(name, &options, 0, &queue)
-		     : prusik_queue_create(NULL, NULL, &options, &queue);
+	int r = name ? prusik_queue_open_named(name, &options, 0, &queue) :
+		       prusik_queue_create(NULL, NULL, &options, &queue);
 
 	over();
 	ck_assert(r < 0 ? !queue : !!queue);
@@ -98,8 +98,7 @@ static int queue(const char *name)
 static int dict(const char *name)
 {
 	struct prusik_dict *dict = NULL;
-	int r = name ? prusik_dict_open_named(name, NULL, &dict)
-		     : prusik_dict_create(NULL, NULL, NULL, &dict);
+	int r = name ? prusik_dict_open_named(name, NULL, &dict) : prusik_dict_create(NULL, NULL, NULL, &dict);
 
 	over();
 	ck_assert(r < 0 ? !dict : !!dict);
@@ -110,8 +109,7 @@ static int dict(const char *name)
 static int list(const char *name)
 {
 	struct prusik_list *list = NULL;
-	int r = name ? prusik_list_open_named(name, NULL, &list)
-		     : prusik_list_create(NULL, NULL, NULL, &list);
+	int r = name ? prusik_list_open_named(name, NULL, &list) : prusik_list_create(NULL, NULL, NULL, &list);
 
 	over();
 	ck_assert(r < 0 ? !list : !!list);
@@ -336,17 +334,15 @@ static int use_first(void *function)
 
 TEST(first_use)
 {
-	static int (*const uses[])(void) = { first_lock,   first_rlock, first_read,
-					     first_write,  first_event, first_semaphore,
-					     first_permit, first_once,	first_barrier };
+	static int (*const uses[])(void) = { first_lock,      first_rlock,  first_read, first_write,  first_event,
+					     first_semaphore, first_permit, first_once, first_barrier };
 
 	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
 		int failures = 0;
 		for (failing = 1; failing <= 25; failing++) {
 			int (*use)(void) = uses[i];
 			int code = test_join(test_fork(use_first, &use));
-			ck_assert_msg(code == 0 || code == 1, "use %zu, call %u: %d", i, failing,
-				      code);
+			ck_assert_msg(code == 0 || code == 1, "use %zu, call %u: %d", i, failing, code);
 			failures += code;
 		}
 		ck_assert_msg(failures > 0, "use %zu", i);

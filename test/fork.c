@@ -25,10 +25,10 @@
 #define CAN_START (!TEST_THREAD_SANITIZER)
 
 /* In a child: give up, returning the line. */
-#define CHECK(condition)                                                                          \
-	do {                                                                                      \
-		if (!(condition))                                                                 \
-			return __LINE__ % 255 + 1;                                                \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			return __LINE__ % 255 + 1;                                                                     \
 	} while (0)
 
 static struct prusik_thread *start(int (*function)(void *), void *argument)
@@ -359,8 +359,8 @@ TEST(shared_and_private_memory_are_told_apart)
 
 	ck_assert_int_eq(prk_joined(), 0);
 	for (int i = 0; i < 200; i++) {
-		pages[i] = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
-				MAP_ANONYMOUS | (i % 2 ? MAP_PRIVATE : MAP_SHARED), -1, 0);
+		pages[i] = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | (i % 2 ? MAP_PRIVATE : MAP_SHARED),
+				-1, 0);
 		ck_assert_ptr_ne(pages[i], MAP_FAILED);
 		mprotect(pages[i] + 4096, 4096, PROT_NONE); /* so that neighbours are not one mapping */
 	}

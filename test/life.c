@@ -401,7 +401,7 @@ TEST(without_a_sentinel)
 static struct {
 	pthread_mutex_t before, after;
 	struct prusik_lock lock;
-} *pi;
+} * pi;
 
 /* The thread joins and ends between two robust mutexes whose links glibc marks in bit 0. */
 static void *join_among_pi(void *unused)

@@ -46,10 +46,15 @@ static bool one_word(unsigned char state[LINEAR_STATE], const struct linear_call
 TEST(the_checker_tells)
 {
 	const struct linear_call good[] = {
-		{ 1, 10, WRITE, 5, 0, 0 }, { 2, 3, READ, 0, 0, 0 }, { 4, 5, READ, 0, 0, 5 }, { 11, 12, READ, 0, 0, 5 },
+		{ 1, 10, WRITE, 5, 0, 0 },
+		{ 2, 3, READ, 0, 0, 0 },
+		{ 4, 5, READ, 0, 0, 5 },
+		{ 11, 12, READ, 0, 0, 5 },
 	};
 	const struct linear_call back[] = {
-		{ 1, 10, WRITE, 5, 0, 0 }, { 2, 3, READ, 0, 0, 5 }, { 4, 5, READ, 0, 0, 0 },
+		{ 1, 10, WRITE, 5, 0, 0 },
+		{ 2, 3, READ, 0, 0, 5 },
+		{ 4, 5, READ, 0, 0, 0 },
 	};
 	const struct linear_call lost[] = { { 1, 2, WRITE, 5, 0, 0 }, { 3, 4, READ, 0, 0, 0 } };
 
@@ -96,7 +101,6 @@ static bool dict_step(unsigned char s[LINEAR_STATE], const struct linear_call *c
 	}
 }
 
-
 static int64_t dict_call(struct prusik_dict *d, const struct linear_call *c)
 {
 	int64_t value[1] = { c->other };
@@ -138,7 +142,8 @@ static int use_dict(void *shared, int index)
 	for (int i = 0; i < EACH; i++) {
 		struct linear_call *c = &s->call[index * EACH + i];
 		uint32_t what = next_random(&random) % DICT_CALLS;
-		*c = (struct linear_call){ .what = what, .argument = next_random(&random) % 2,
+		*c = (struct linear_call){ .what = what,
+					   .argument = next_random(&random) % 2,
 					   .other = 1 + next_random(&random) % 4 };
 		c->began = prusik_now();
 		c->result = dict_call(s->dict, c);
@@ -159,7 +164,6 @@ static void shared_dict(struct share *s, enum party_kind kind)
 	party_keep(s->dict);
 	party_keep(s->list);
 }
-
 
 static void dict_histories(enum party_kind kind)
 {
@@ -185,7 +189,21 @@ TEST_WITHIN(dict_histories_processes, 120)
 
 /* ---- list: state[0] is the length, then the items; at most LINEAR_STATE - 1 ---- */
 
-enum { APPEND, INSERT_FIRST, POP_FIRST, POP_LAST, GET_AT, SET_AT, INDEX, REMOVE, COUNT, SORT, REVERSE, LIST_CLEAR, LIST_CALLS };
+enum {
+	APPEND,
+	INSERT_FIRST,
+	POP_FIRST,
+	POP_LAST,
+	GET_AT,
+	SET_AT,
+	INDEX,
+	REMOVE,
+	COUNT,
+	SORT,
+	REVERSE,
+	LIST_CLEAR,
+	LIST_CALLS
+};
 
 static int64_t take_at(unsigned char s[LINEAR_STATE], int at)
 {

@@ -234,7 +234,8 @@ static int use(void *shared, int index)
 	for (int i = 0; i < EACH; i++) {
 		struct linear_call *c = &s->call[index * EACH + i];
 		uint32_t what = next_random(&random) % CALLS;
-		*c = (struct linear_call){ .what = what, .argument = next_random(&random) % ITEMS,
+		*c = (struct linear_call){ .what = what,
+					   .argument = next_random(&random) % ITEMS,
 					   .other = 1 + next_random(&random) % 3 };
 		c->began = prusik_now();
 		c->result = s->what == 0 ? number_call(s->number, c) :
@@ -279,14 +280,14 @@ static void histories(enum party_kind kind, uint32_t what)
 	}
 }
 
-#define HISTORIES(name, what)                                                                     \
-	TEST_WITHIN(name##_threads, 120)                                                          \
-	{                                                                                         \
-		histories(THREADS, what);                                                         \
-	}                                                                                         \
-	TEST_WITHIN(name##_processes, 120)                                                        \
-	{                                                                                         \
-		histories(PROCESSES, what);                                                       \
+#define HISTORIES(name, what)                                                                                          \
+	TEST_WITHIN(name##_threads, 120)                                                                               \
+	{                                                                                                              \
+		histories(THREADS, what);                                                                              \
+	}                                                                                                              \
+	TEST_WITHIN(name##_processes, 120)                                                                             \
+	{                                                                                                              \
+		histories(PROCESSES, what);                                                                            \
 	}
 
 HISTORIES(number_histories, 0)

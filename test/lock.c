@@ -217,8 +217,7 @@ static int wait_recovered(void *shared, int index)
 	struct box *box = shared;
 
 	party_say(&box->step, index + 1);
-	PARTY_CHECK(prusik_lock_acquire(index ? &box->other : &box->lock, PRUSIK_FOREVER) ==
-		    PRUSIK_RECOVERED);
+	PARTY_CHECK(prusik_lock_acquire(index ? &box->other : &box->lock, PRUSIK_FOREVER) == PRUSIK_RECOVERED);
 	return 0;
 }
 

@@ -115,8 +115,8 @@ static int kill_at(enum __ptrace_request step, uint64_t n)
 	pid_t other = start(0, "-w"), third = start(0, "-w");
 	ck_assert_int_eq(end_of(other), 0);
 	ck_assert_int_eq(end_of(third), 0);
-	ck_assert_msg(access(in_domain("overlap"), F_OK) < 0, "overlap, killed after %llu %s",
-		      (unsigned long long)n, step == PTRACE_SINGLESTEP ? "instructions" : "halves of system calls");
+	ck_assert_msg(access(in_domain("overlap"), F_OK) < 0, "overlap, killed after %llu %s", (unsigned long long)n,
+		      step == PTRACE_SINGLESTEP ? "instructions" : "halves of system calls");
 	return there;
 }
 
@@ -171,7 +171,8 @@ TEST(a_forgotten_child_does_not_keep_the_lock)
 {
 	char text[4200];
 
-	snprintf(text, sizeof text, "%s lock l -- sh -c 'sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >$PRUSIK_DIR/child'", tool);
+	snprintf(text, sizeof text,
+		 "%s lock l -- sh -c 'sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >$PRUSIK_DIR/child'", tool);
 	ck_assert_int_eq(system(text), 0);
 	snprintf(text, sizeof text, "%s lock l -n -- true", tool);
 	ck_assert_int_eq(system(text), 0);

@@ -69,11 +69,11 @@ static inline bool refused(const struct box *box, int64_t result, int64_t error,
 	return false;
 }
 
-#define REFUSED(error, call)                                                                      \
-	do {                                                                                      \
-		look(&kept, box);                                                                 \
-		int64_t result_ = (call);                                                         \
-		PARTY_CHECK(refused(box, result_, error, #call));                                 \
+#define REFUSED(error, call)                                                                                           \
+	do {                                                                                                           \
+		look(&kept, box);                                                                                      \
+		int64_t result_ = (call);                                                                              \
+		PARTY_CHECK(refused(box, result_, error, #call));                                                      \
 	} while (0)
 
 /* ---- what they do otherwise ---- */

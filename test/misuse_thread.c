@@ -44,11 +44,11 @@ static void refused(struct prusik_thread *thread, const struct facts *before, in
 }
 
 /* thread: the one that must be as before. */
-#define REFUSED(error, call)                                                                      \
-	do {                                                                                      \
-		struct facts before_ = facts_of(thread);                                          \
-		int64_t result_ = (call);                                                         \
-		refused(thread, &before_, result_, error, #call);                                 \
+#define REFUSED(error, call)                                                                                           \
+	do {                                                                                                           \
+		struct facts before_ = facts_of(thread);                                                               \
+		int64_t result_ = (call);                                                                              \
+		refused(thread, &before_, result_, error, #call);                                                      \
 	} while (0)
 
 static struct prusik_event over;
@@ -90,8 +90,10 @@ static int never_own(struct prusik_thread_own *own)
 
 TEST(threads_that_cannot_be)
 {
-	const struct prusik_thread_options small = { .stack_size = 16383 }, negative = { .stack_size = (uint64_t)-1 },
-					   named = { .name = "a name of 64 bytes, the last of them is the one that is too much....." };
+	const struct prusik_thread_options
+		small = { .stack_size = 16383 },
+		negative = { .stack_size = (uint64_t)-1 },
+		named = { .name = "a name of 64 bytes, the last of them is the one that is too much....." };
 	struct prusik_thread_own own = { .run = never_own }, empty = { .run = NULL };
 	struct prusik_thread *thread = start(0), *none = NULL;
 

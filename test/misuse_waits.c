@@ -78,8 +78,8 @@ static void serve_all(struct box *box)
 
 static void waited_for(enum party_kind kind)
 {
-	party_fn *const functions[] = { wait_for_the_condition, wait_for_the_semaphore,
-					wait_at_the_barrier, wait_for_the_permit };
+	party_fn *const functions[] = { wait_for_the_condition, wait_for_the_semaphore, wait_at_the_barrier,
+					wait_for_the_permit };
 	struct box *box = party_memory(kind, sizeof *box);
 	struct party *waiters[4];
 

@@ -598,8 +598,8 @@ TEST(made_whole_or_not_at_all)
 	open_files = entries("/proc/self/fd");
 	ck_assert_int_eq(prk_named_open("box", "box", 0, 1, refuse, NULL, &arena), -EILSEQ);
 	ck_assert_int_eq(prk_named_open("box", "box", PRUSIK_EXISTING, 1, NULL, NULL, &arena), -ENOENT);
-	ck_assert_int_eq(prk_named_open("box", "box", 0, 1 << 20, make_box, (void *)(uintptr_t)"one", &arena), 0);
-	ck_assert_int_eq(prk_named_open("box", "box", 0, 1 << 20, make_box, (void *)(uintptr_t)"two", &other), 0);
+	ck_assert_int_eq(prk_named_open("box", "box", 0, 1 << 20, make_box, (void *)(uintptr_t) "one", &arena), 0);
+	ck_assert_int_eq(prk_named_open("box", "box", 0, 1 << 20, make_box, (void *)(uintptr_t) "two", &other), 0);
 	ck_assert_int_eq(prk_named_find(other, 5000, &box), 0);
 	ck_assert_str_eq(box, "one");
 	ck_assert_int_eq(prk_named_find(other, 6000, &box), -EPROTO);

@@ -126,10 +126,8 @@ static const struct noun {
 	int64_t (*use)(void *handle);
 	void (*free)(void *handle);
 } nouns[] = {
-	{ "dict", open_dict, use_dict, free_dict },
-	{ "list", open_list, use_list, free_list },
-	{ "value", open_value, use_value, free_value },
-	{ "array", open_array, use_array, free_array },
+	{ "dict", open_dict, use_dict, free_dict },	{ "list", open_list, use_list, free_list },
+	{ "value", open_value, use_value, free_value }, { "array", open_array, use_array, free_array },
 	{ "queue", open_queue, use_queue, free_queue },
 };
 

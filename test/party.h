@@ -45,23 +45,23 @@ struct party {
 	pid_t pid;
 };
 
-#define BOTH(body)                                                                                \
-	TEST(body##_threads)                                                                      \
-	{                                                                                         \
-		body(THREADS);                                                                    \
-	}                                                                                         \
-	TEST(body##_processes)                                                                    \
-	{                                                                                         \
-		body(PROCESSES);                                                                  \
+#define BOTH(body)                                                                                                     \
+	TEST(body##_threads)                                                                                           \
+	{                                                                                                              \
+		body(THREADS);                                                                                         \
+	}                                                                                                              \
+	TEST(body##_processes)                                                                                         \
+	{                                                                                                              \
+		body(PROCESSES);                                                                                       \
 	}
 
 /* In a party's function: give up, returning the line (1..255), when it is not so. */
-#define PARTY_CHECK(condition)                                                                    \
-	do {                                                                                      \
-		if (!(condition)) {                                                               \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);           \
-			return __LINE__ % 255 + 1;                                                \
-		}                                                                                 \
+#define PARTY_CHECK(condition)                                                                                         \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			return __LINE__ % 255 + 1;                                                                     \
+		}                                                                                                      \
 	} while (0)
 
 /* What a case makes lives until the case ends: keep it within the leak checker's sight. */

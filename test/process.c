@@ -56,8 +56,7 @@ TEST(of_the_result_the_low_8_bits_count)
 
 TEST(signals_are_told_as_negative_numbers)
 {
-	int numbers[] = { SIGKILL, SIGTERM, SIGINT,  SIGHUP,  SIGABRT,
-			  SIGSEGV, SIGPIPE, SIGUSR1, SIGRTMAX };
+	int numbers[] = { SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGABRT, SIGSEGV, SIGPIPE, SIGUSR1, SIGRTMAX };
 
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		ck_assert_int_eq(finish(start(signal_itself, &numbers[i])), -numbers[i]);
@@ -226,8 +225,7 @@ TEST(join_of_one_reaped_elsewhere)
 	int code = 5;
 	struct prusik_process *process = start(return_it, &code);
 
-	ck_assert_int_eq(waitpid(prusik_process_pid(process), NULL, 0),
-			 prusik_process_pid(process));
+	ck_assert_int_eq(waitpid(prusik_process_pid(process), NULL, 0), prusik_process_pid(process));
 	ck_assert_int_eq(prusik_process_join(process, PRUSIK_FOREVER, &code), -ECHILD);
 	ck_assert_int_eq(code, 5);
 	prusik_process_free(process);
@@ -271,8 +269,7 @@ TEST(join_of_a_traced_child)
 	int code, pid = prusik_process_pid(process);
 	struct prusik_process *tracer = start(trace, &pid);
 
-	ck_assert_int_eq(waitpid(prusik_process_pid(tracer), NULL, WUNTRACED),
-			 prusik_process_pid(tracer));
+	ck_assert_int_eq(waitpid(prusik_process_pid(tracer), NULL, WUNTRACED), prusik_process_pid(tracer));
 	prusik_process_kill(process);
 	ck_assert_int_eq(prusik_process_join(process, prusik_in_ms(50), &code), -ETIMEDOUT);
 	prusik_process_signal(tracer, SIGCONT);
@@ -500,8 +497,7 @@ static void *be_busy(void *argument)
 	while (!prk_load32_rlx(&busy->stop)) {
 		free(malloc(100));
 		/* No assertion of Check's: it writes to a stream, which the children would flush too. */
-		if (prusik_lock_acquire(&busy->lock, PRUSIK_FOREVER) < 0 ||
-		    prusik_lock_release(&busy->lock) < 0)
+		if (prusik_lock_acquire(&busy->lock, PRUSIK_FOREVER) < 0 || prusik_lock_release(&busy->lock) < 0)
 			prk_add32_rlx(&busy->failures, 1);
 	}
 	return NULL;

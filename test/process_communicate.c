@@ -13,8 +13,7 @@ TEST(communicate_goes_on_after_its_deadline)
 	struct prusik_process *process = run(SH("echo begun; read line; echo $line; exec sleep 0.2"), &options);
 	struct prusik_output out = { 0 };
 
-	ck_assert_int_eq(prusik_process_communicate(process, "a line\n", 7, prusik_in_ms(30), &out, NULL),
-			 -ETIMEDOUT);
+	ck_assert_int_eq(prusik_process_communicate(process, "a line\n", 7, prusik_in_ms(30), &out, NULL), -ETIMEDOUT);
 	ck_assert_ptr_null(out.data);
 	ck_assert_int_eq(prusik_process_communicate(process, "a line\n", 7, prusik_in_s(15), &out, NULL), 0);
 	ck_assert_str_eq(out.data, "begun\na line\n");

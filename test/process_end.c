@@ -96,8 +96,7 @@ static void kill_the_middle(int (*middle)(void *))
 	struct prusik_process *process = start(middle, family);
 	int grandchild = wait_for_grandchild(family);
 	usleep(20000);
-	ck_assert_int_eq(kill(grandchild, 0),
-			 0); /* also when the thread that forked it has ended */
+	ck_assert_int_eq(kill(grandchild, 0), 0); /* also when the thread that forked it has ended */
 	prusik_process_kill(process);
 	ck_assert_int_eq(finish(process), -SIGKILL);
 	assert_gone_soon(grandchild);

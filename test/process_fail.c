@@ -49,10 +49,9 @@ void test_begin(void)
 static int start_by(const struct way *way, const int *descriptors, uint32_t count, struct prusik_process **ret)
 {
 	static const char *const argv[] = { "/bin/sh", "-c", "exit 9", NULL };
-	const struct prusik_process_options options = { .method = way->method,
-							.daemon = way->daemon,
-							.descriptors = descriptors,
-							.descriptor_count = count };
+	const struct prusik_process_options options = {
+		.method = way->method, .daemon = way->daemon, .descriptors = descriptors, .descriptor_count = count
+	};
 	const struct prusik_run_options run = { .daemon = way->daemon,
 						.in = { .kind = PRUSIK_STREAM_MEMORY, .data = "x", .length = 1 },
 						.out.kind = PRUSIK_STREAM_PIPE,
@@ -96,10 +95,10 @@ struct trial {
 	int expected[2];
 };
 
-#define TRIAL_CHECK(condition)         \
-	do {                           \
-		if (!(condition))      \
-			return __LINE__ % 200 + 50; \
+#define TRIAL_CHECK(condition)                                                                                         \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			return __LINE__ % 200 + 50;                                                                    \
 	} while (0)
 #define STARTED 0
 #define REFUSED 1
@@ -177,8 +176,8 @@ static int run_trial(struct trial *trial)
 	int r = test_join(test_fork(try_joined, trial));
 	assert_nobody_left();
 
-	ck_assert_msg(r == STARTED || r == REFUSED, "%s, %s, %u: %d", trial->way->name,
-		      trial->warm ? "warm" : "cold", trial->nth, r);
+	ck_assert_msg(r == STARTED || r == REFUSED, "%s, %s, %u: %d", trial->way->name, trial->warm ? "warm" : "cold",
+		      trial->nth, r);
 	return r;
 }
 
@@ -186,16 +185,16 @@ static int run_trial(struct trial *trial)
 static void try_each(struct trial trial, uint32_t refusals_min)
 {
 	FOR_EACH_WAY(way)
-		for (trial.warm = 0; trial.warm < 2; trial.warm++) {
-			uint32_t refusals = 0, successes = 0;
-			trial.way = way;
-			for (trial.nth = 1; successes < 3; trial.nth++) {
-				int refused = run_trial(&trial) == REFUSED;
-				refusals += (uint32_t)refused;
-				successes = refused ? 0 : successes + 1;
-			}
-			ck_assert_msg(refusals >= refusals_min, "%s: %u", way->name, refusals);
+	for (trial.warm = 0; trial.warm < 2; trial.warm++) {
+		uint32_t refusals = 0, successes = 0;
+		trial.way = way;
+		for (trial.nth = 1; successes < 3; trial.nth++) {
+			int refused = run_trial(&trial) == REFUSED;
+			refusals += (uint32_t)refused;
+			successes = refused ? 0 : successes + 1;
 		}
+		ck_assert_msg(refusals >= refusals_min, "%s: %u", way->name, refusals);
+	}
 }
 
 /* ---- causes ---- */
@@ -251,16 +250,15 @@ TEST_WITHIN(too_many_processes, 60)
 	struct trial trial = { .nth = 1, .hinder = limit_processes, .expected = { -EAGAIN, -EAGAIN } };
 
 	FOR_EACH_WAY(way)
-		for (trial.warm = 0; trial.warm < 2; trial.warm++) {
-			trial.way = way;
-			int r = test_join(test_fork(try_as_nobody, &trial));
-			if (r == 77)
-				return;
-			/* There may be a copy of the forkserver that was made before. */
-			int had_spare = trial.warm && way->method == PRUSIK_PROCESS_FORKSERVER;
-			ck_assert_msg(r == REFUSED || (r == STARTED && had_spare), "%s, %d: %d", way->name,
-				      trial.warm, r);
-		}
+	for (trial.warm = 0; trial.warm < 2; trial.warm++) {
+		trial.way = way;
+		int r = test_join(test_fork(try_as_nobody, &trial));
+		if (r == 77)
+			return;
+		/* There may be a copy of the forkserver that was made before. */
+		int had_spare = trial.warm && way->method == PRUSIK_PROCESS_FORKSERVER;
+		ck_assert_msg(r == REFUSED || (r == STARTED && had_spare), "%s, %d: %d", way->name, trial.warm, r);
+	}
 }
 
 TEST(bad_descriptors)
@@ -272,7 +270,8 @@ TEST(bad_descriptors)
 	for (int i = 0; i < 201; i++)
 		many[i] = 0;
 	struct count before = count();
-	FOR_EACH_WAY(way) {
+	FOR_EACH_WAY(way)
+	{
 		ck_assert_int_eq(start_by(way, &closed, 1, &process), -EBADF);
 		ck_assert_int_eq(start_by(way, &negative, 1, &process), -EBADF);
 		ck_assert_int_eq(start_by(way, NULL, 1, &process), -EINVAL);

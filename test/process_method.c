@@ -82,8 +82,7 @@ static int tell_facts(void *argument)
 	sigset_t mask;
 
 	if (!me || !parent || prusik_process_pid(parent) != getppid() || prusik_process_pid(me) != getpid() ||
-	    prusik_process_is_alive(parent) != 1 ||
-	    prusik_process_join(parent, PRUSIK_NOW, NULL) != -ETIMEDOUT ||
+	    prusik_process_is_alive(parent) != 1 || prusik_process_join(parent, PRUSIK_NOW, NULL) != -ETIMEDOUT ||
 	    prusik_process_join(me, PRUSIK_NOW, NULL) != -EDEADLK)
 		return 97;
 	snprintf(facts.name, sizeof facts.name, "%s", prusik_process_name(me));
@@ -156,8 +155,7 @@ static int start_grandchild(void *argument)
 {
 	struct order *order = argument;
 	struct order own = { .code = order->code, .text = "a text" };
-	struct prusik_process_options options = { .method = (uint32_t)order->fd,
-						  .argument_length = sizeof own };
+	struct prusik_process_options options = { .method = (uint32_t)order->fd, .argument_length = sizeof own };
 	struct prusik_process *process;
 	int code = 0;
 
@@ -224,8 +222,8 @@ TEST(codes_and_arguments)
 	struct order order = { .text = "a text" };
 
 	FOR_EACH_METHOD(m)
-		for (order.code = 0; order.code < 256; order.code += *m == PRUSIK_PROCESS_SPAWN ? 51 : 17)
-			ck_assert_int_eq(run_order(return_code, &order, *m), order.code);
+	for (order.code = 0; order.code < 256; order.code += *m == PRUSIK_PROCESS_SPAWN ? 51 : 17)
+		ck_assert_int_eq(run_order(return_code, &order, *m), order.code);
 	prusik_process_forkserver_stop();
 	assert_childless();
 }
@@ -235,10 +233,10 @@ TEST(signals)
 	int numbers[] = { SIGKILL, SIGTERM, SIGSEGV, SIGRTMAX };
 
 	FOR_EACH_METHOD(m)
-		for (int i = 0; i < 4; i++) {
-			struct order order = { .code = numbers[i] };
-			ck_assert_int_eq(run_order(kill_itself, &order, *m), -numbers[i]);
-		}
+	for (int i = 0; i < 4; i++) {
+		struct order order = { .code = numbers[i] };
+		ck_assert_int_eq(run_order(kill_itself, &order, *m), -numbers[i]);
+	}
 }
 
 static void ask_facts(uint32_t method, const char *name, struct facts *ret_facts)
@@ -267,7 +265,8 @@ TEST(what_a_child_finds)
 	ck_assert_int_eq(prusik_process_authkey(key), 0);
 	ck_assert_int_eq(prusik_process_authkey(NULL), -EINVAL);
 	ck_assert_int_eq(prusik_process_set_authkey(NULL), -EINVAL);
-	FOR_EACH_METHOD(m) {
+	FOR_EACH_METHOD(m)
+	{
 		struct facts facts;
 		if (*m == PRUSIK_PROCESS_SPAWN) { /* from now on another one */
 			key[0] ^= 1;
@@ -308,7 +307,8 @@ TEST(the_end_of_a_child)
 	fputs("# parent\n", stdout);
 	fflush(stdout);
 	dup2(out, STDOUT_FILENO);
-	FOR_EACH_METHOD(m) {
+	FOR_EACH_METHOD(m)
+	{
 		struct order order = { .code = 5 };
 		int ends[2];
 		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
@@ -334,7 +334,7 @@ TEST(they_meet_in_named_arenas)
 	ck_assert_int_ge(prusik_arena_root(arena, "count", &link), 0);
 	ck_assert_int_ge(prusik_arena_alloc(arena, 8, link), 0);
 	FOR_EACH_METHOD(m)
-		ck_assert_int_eq(run_order(increment, &order, *m), 0);
+	ck_assert_int_eq(run_order(increment, &order, *m), 0);
 	ck_assert_uint_eq(*(uint64_t *)prusik_arena_pointer(arena, *link), 3);
 	prusik_arena_close(arena);
 }
@@ -344,8 +344,8 @@ TEST(children_of_children)
 	struct order order = { .code = 77 };
 
 	FOR_EACH_METHOD(m)
-		for (order.fd = 0; order.fd <= 2; order.fd++) /* the grandchild's method */
-			ck_assert_int_eq(run_order(start_grandchild, &order, *m), 77);
+	for (order.fd = 0; order.fd <= 2; order.fd++) /* the grandchild's method */
+		ck_assert_int_eq(run_order(start_grandchild, &order, *m), 77);
 }
 
 /* Its number, once its child has told it. */
@@ -373,23 +373,25 @@ TEST_WITHIN(daemons_of_daemons, 60)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	FOR_EACH_METHOD(outer)
-		FOR_EACH_METHOD(inner) {
-			struct prusik_process *process;
-			int32_t pid = start_nested(*outer, *inner, &process);
-			ck_assert_int_eq(kill(pid, 0), 0);
-			ck_assert_int_eq(prusik_process_kill(process), 0);
-			ck_assert_int_eq(finish(process), -SIGKILL);
-			int64_t deadline = prusik_in_s(15);
-			while (waitpid(pid, NULL, WNOHANG) != pid && kill(pid, 0) == 0) {
-				ck_assert_int_lt(prusik_now(), deadline);
-				usleep(1000);
-			}
+	FOR_EACH_METHOD(inner)
+	{
+		struct prusik_process *process;
+		int32_t pid = start_nested(*outer, *inner, &process);
+		ck_assert_int_eq(kill(pid, 0), 0);
+		ck_assert_int_eq(prusik_process_kill(process), 0);
+		ck_assert_int_eq(finish(process), -SIGKILL);
+		int64_t deadline = prusik_in_s(15);
+		while (waitpid(pid, NULL, WNOHANG) != pid && kill(pid, 0) == 0) {
+			ck_assert_int_lt(prusik_now(), deadline);
+			usleep(1000);
 		}
+	}
 }
 
 TEST(own_structs)
 {
-	FOR_EACH_METHOD(m) {
+	FOR_EACH_METHOD(m)
+	{
 		struct player player = { { play }, 31 };
 		struct prusik_process_options options = { .method = *m, .argument_length = sizeof player };
 		struct prusik_process *process;
@@ -402,7 +404,8 @@ TEST(out_of_order_descriptors)
 {
 	/* A child's descriptor has its number there, whatever else has it meanwhile. */
 	for (int target = 3; target < 60; target += 7)
-		FOR_EACH_METHOD(m) {
+		FOR_EACH_METHOD(m)
+		{
 			struct order order = { 0 };
 			struct facts facts;
 			int ends[2];
@@ -478,17 +481,17 @@ TEST_WITHIN(starts_that_fail, 60)
 	uint32_t *arguments = test_shared(3 * sizeof *arguments);
 
 	FOR_EACH_METHOD(m)
-		for (arguments[2] = 0; arguments[2] < 2; arguments[2]++) {
-			int r = 1, successes = 0;
-			arguments[0] = *m;
-			/* Some failures are made good by another try: three in a row are the end. */
-			for (arguments[1] = 1; successes < 3; arguments[1]++) {
-				r = test_join(test_fork(fail_start, arguments));
-				ck_assert_msg(r == 0 || r == 1, "method %u, call %u: %d", *m, arguments[1], r);
-				successes = r == 0 ? successes + 1 : 0;
-			}
-			ck_assert_uint_ge(arguments[1], 9);
+	for (arguments[2] = 0; arguments[2] < 2; arguments[2]++) {
+		int r = 1, successes = 0;
+		arguments[0] = *m;
+		/* Some failures are made good by another try: three in a row are the end. */
+		for (arguments[1] = 1; successes < 3; arguments[1]++) {
+			r = test_join(test_fork(fail_start, arguments));
+			ck_assert_msg(r == 0 || r == 1, "method %u, call %u: %d", *m, arguments[1], r);
+			successes = r == 0 ? successes + 1 : 0;
 		}
+		ck_assert_uint_ge(arguments[1], 9);
+	}
 }
 
 /* Its number; 0: it is not there (yet). */
@@ -565,8 +568,7 @@ TEST(a_forkserver_that_was_killed_is_replaced)
 static int start_some(void *method)
 {
 	struct order order = { .code = 12, .text = "a text" };
-	struct prusik_process_options options = { .method = *(uint32_t *)method,
-						  .argument_length = sizeof order };
+	struct prusik_process_options options = { .method = *(uint32_t *)method, .argument_length = sizeof order };
 
 	for (int i = 0; i < 10; i++) {
 		struct prusik_process *process;
@@ -586,8 +588,7 @@ TEST_WITHIN(threads_start_by_all_methods_at_once, 60)
 	int result;
 
 	for (int i = 0; i < 6; i++)
-		ck_assert_int_eq(prusik_thread_start(start_some, (void *)(uintptr_t)&methods[i % 3], NULL,
-						     &threads[i]),
+		ck_assert_int_eq(prusik_thread_start(start_some, (void *)(uintptr_t)&methods[i % 3], NULL, &threads[i]),
 				 0);
 	for (int i = 0; i < 6; i++) {
 		ck_assert_int_eq(prusik_thread_join(threads[i], PRUSIK_FOREVER, &result), 0);

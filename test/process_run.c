@@ -14,21 +14,20 @@
 #include <sys/stat.h>
 
 /* Run it to its end; its output, to be freed. */
-static struct prusik_output talk(const char *const *argv, const struct prusik_run_options *options,
-				 const char *input, int expected)
+static struct prusik_output talk(const char *const *argv, const struct prusik_run_options *options, const char *input,
+				 int expected)
 {
 	struct prusik_process *process = run(argv, options);
 	struct prusik_output out = { 0 };
 
-	ck_assert_int_eq(prusik_process_communicate(process, input, input ? strlen(input) : 0,
-						    prusik_in_s(15), &out, NULL),
-			 0);
+	ck_assert_int_eq(
+		prusik_process_communicate(process, input, input ? strlen(input) : 0, prusik_in_s(15), &out, NULL), 0);
 	ck_assert_int_eq(finish(process), expected);
 	return out;
 }
 
-static void assert_says(const char *const *argv, const struct prusik_run_options *options,
-			const char *input, const char *expected)
+static void assert_says(const char *const *argv, const struct prusik_run_options *options, const char *input,
+			const char *expected)
 {
 	struct prusik_output out = talk(argv, options, input, 0);
 

@@ -97,8 +97,7 @@ static void traffic(uint64_t capacity, int each, int batch, int patience_us)
 {
 	struct traffic *t = party_memory(THREADS, sizeof *t);
 
-	*t = (struct traffic){ .queue = new_queue(capacity), .each = each, .batch = batch,
-			       .patience_us = patience_us };
+	*t = (struct traffic){ .queue = new_queue(capacity), .each = each, .batch = batch, .patience_us = patience_us };
 	party_run(THREADS, PRODUCERS + CONSUMERS, take_a_side, t);
 	ck_assert_int_eq(t->got, PRODUCERS * each);
 	for (int producer = 0; producer < PRODUCERS; producer++)

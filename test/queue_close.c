@@ -260,11 +260,13 @@ static void every_call_once_closed(enum party_kind party, enum prusik_queue_kind
 		ck_assert_int_eq(put(q, 1, PRUSIK_NOW), -EPIPE);
 		ck_assert_int_eq(put(q, 1, prusik_in_ms(5)), -EPIPE);
 		ck_assert_int_eq(put(q, 1, PRUSIK_FOREVER), -EPIPE);
-		ck_assert_int_eq(prusik_queue_put_many(q, &(struct iovec){ &value, sizeof value }, 1, PRUSIK_NOW), -EPIPE);
+		ck_assert_int_eq(prusik_queue_put_many(q, &(struct iovec){ &value, sizeof value }, 1, PRUSIK_NOW),
+				 -EPIPE);
 		ck_assert_int_eq(prusik_queue_reserve(q, 1, &room, PRUSIK_FOREVER), -EPIPE);
 		ck_assert_int_eq(prusik_queue_length(q), left);
 		ck_assert_int_eq(prusik_queue_is_empty(q), left == 0);
-		ck_assert_int_eq(prusik_queue_peek(q, &value, sizeof value, PRUSIK_NOW), left ? (int)sizeof value : -EPIPE);
+		ck_assert_int_eq(prusik_queue_peek(q, &value, sizeof value, PRUSIK_NOW),
+				 left ? (int)sizeof value : -EPIPE);
 		for (; left > 1; left--)
 			ck_assert_int_eq(get(q, PRUSIK_FOREVER), 2);
 		ck_assert_int_eq(prusik_queue_join(q, PRUSIK_NOW), -ETIMEDOUT);

@@ -38,17 +38,17 @@ static inline struct setting *begin(enum party_kind party, enum prusik_queue_kin
 	return s;
 }
 
-#define KIND(body, name, party, kind)                                                             \
-	TEST(body##_##name)                                                                       \
-	{                                                                                         \
-		body(party, kind);                                                                \
+#define KIND(body, name, party, kind)                                                                                  \
+	TEST(body##_##name)                                                                                            \
+	{                                                                                                              \
+		body(party, kind);                                                                                     \
 	}
-#define ALL(body)                                                                                 \
-	KIND(body, fifo_threads, THREADS, PRUSIK_QUEUE_FIFO)                                      \
-	KIND(body, lifo_threads, THREADS, PRUSIK_QUEUE_LIFO)                                      \
-	KIND(body, priority_threads, THREADS, PRUSIK_QUEUE_PRIORITY)                              \
-	KIND(body, fifo_processes, PROCESSES, PRUSIK_QUEUE_FIFO)                                  \
-	KIND(body, lifo_processes, PROCESSES, PRUSIK_QUEUE_LIFO)                                  \
+#define ALL(body)                                                                                                      \
+	KIND(body, fifo_threads, THREADS, PRUSIK_QUEUE_FIFO)                                                           \
+	KIND(body, lifo_threads, THREADS, PRUSIK_QUEUE_LIFO)                                                           \
+	KIND(body, priority_threads, THREADS, PRUSIK_QUEUE_PRIORITY)                                                   \
+	KIND(body, fifo_processes, PROCESSES, PRUSIK_QUEUE_FIFO)                                                       \
+	KIND(body, lifo_processes, PROCESSES, PRUSIK_QUEUE_LIFO)                                                       \
 	KIND(body, priority_processes, PROCESSES, PRUSIK_QUEUE_PRIORITY)
 
 static inline int put(struct prusik_queue *q, int value, int64_t deadline)

@@ -258,8 +258,8 @@ static int take_and_die(void *shared)
 /* A poison item does not kill workers for ever. */
 static void poison(enum prusik_queue_kind kind)
 {
-	struct share *share = new_share(PROCESSES, (struct prusik_queue_options){
-							   .capacity = 8, .attempts_max = 3, .kind = kind });
+	struct share *share =
+		new_share(PROCESSES, (struct prusik_queue_options){ .capacity = 8, .attempts_max = 3, .kind = kind });
 
 	put(share->queue, "a");
 	for (int i = 0; i < 3; i++)
@@ -362,8 +362,7 @@ static int take_detach_and_end(void *shared)
 
 static void a_detached_lease_outlives_its_taker(enum prusik_queue_kind kind)
 {
-	struct share *share =
-		new_share(PROCESSES, (struct prusik_queue_options){ .capacity = 4, .kind = kind });
+	struct share *share = new_share(PROCESSES, (struct prusik_queue_options){ .capacity = 4, .kind = kind });
 
 	put(share->queue, "a");
 	ck_assert_int_eq(test_join(test_fork(take_detach_and_end, share)), 0);
@@ -495,8 +494,9 @@ TEST(by_name)
 /* Every word of the body and the heaps becomes nonsense, in turn: calls give errors or items, and return. */
 TEST(hostile_bytes_in_the_order)
 {
-	struct prusik_queue_options options = { .capacity = 8, .item_max = 8, .kind = PRUSIK_QUEUE_PRIORITY,
-						.attempts_max = 2 };
+	struct prusik_queue_options options = {
+		.capacity = 8, .item_max = 8, .kind = PRUSIK_QUEUE_PRIORITY, .attempts_max = 2
+	};
 	static const uint32_t nonsense[] = { 0, 1, 7, 9, 0x7fffffff, 0xffffffff, 0x80000000 };
 	struct prusik_queue *q = new_queue(THREADS, options);
 	size_t bytes = prusik_queue_size(&options), from = offsetof(struct prk_queue_body, puts);

@@ -503,8 +503,7 @@ TEST(killed_waiter_takes_no_wake_with_it)
 			kill(victim->pid, SIGKILL);
 		}
 		int victims_end = party_join(victim);
-		if (victims_end == 0 || party_word(&box->gone) > before ||
-		    prusik_semaphore_value(&box->semaphore) == 0)
+		if (victims_end == 0 || party_word(&box->gone) > before || prusik_semaphore_value(&box->semaphore) == 0)
 			prusik_semaphore_release(&box->semaphore, 1); /* it went with the victim */
 		ck_assert_int_eq(party_join(next), 0);
 		while (prusik_semaphore_acquire(&box->semaphore, PRUSIK_NOW) == 0)

@@ -28,8 +28,7 @@ TEST(info)
 	ck_assert_int_eq(record->info[0].pid, getpid());
 	ck_assert_uint_eq(record->info[0].uid, getuid());
 	ck_assert_uint_eq(record->info[0].value, 0);
-	ck_assert_int_eq(prusik_signal_queue(getpid(), SIGRTMIN + 3, UINT64_C(0x123456789abcdef)),
-			 0);
+	ck_assert_int_eq(prusik_signal_queue(getpid(), SIGRTMIN + 3, UINT64_C(0x123456789abcdef)), 0);
 	await(&record->count, 2);
 	ck_assert_int_eq(record->info[1].signal, SIGRTMIN + 3);
 	ck_assert_int_eq(record->info[1].code, SI_QUEUE);
@@ -84,8 +83,7 @@ TEST(runs_in_ordinary_context)
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(place.deadlocks[i], -EDEADLK);
 	/* The mask of the thread that called on first, and realtime signals. */
-	ck_assert_uint_eq(place.mask,
-			  PRUSIK_SIGNAL_BIT(SIGWINCH) | (~UINT64_C(0) << (SIGRTMIN - 1)));
+	ck_assert_uint_eq(place.mask, PRUSIK_SIGNAL_BIT(SIGWINCH) | (~UINT64_C(0) << (SIGRTMIN - 1)));
 	ck_assert_uint_eq(prusik_signal_mask(), PRUSIK_SIGNAL_BIT(SIGWINCH));
 }
 
@@ -194,8 +192,7 @@ static int default_again(void *unused)
 static int default_after_arrival(void *unused)
 {
 	(void)unused;
-	if (prusik_signal_dispatch(PRUSIK_NOW) != -ETIMEDOUT ||
-	    prusik_signal_on(SIGTERM, note, record) < 0)
+	if (prusik_signal_dispatch(PRUSIK_NOW) != -ETIMEDOUT || prusik_signal_on(SIGTERM, note, record) < 0)
 		return 1;
 	prusik_signal_raise(SIGTERM);
 	if (prusik_signal_default(SIGTERM) < 0)
@@ -208,8 +205,7 @@ static int default_after_arrival(void *unused)
 static int ignore_after_arrival(void *unused)
 {
 	(void)unused;
-	if (prusik_signal_dispatch(PRUSIK_NOW) != -ETIMEDOUT ||
-	    prusik_signal_on(SIGTERM, note, record) < 0)
+	if (prusik_signal_dispatch(PRUSIK_NOW) != -ETIMEDOUT || prusik_signal_on(SIGTERM, note, record) < 0)
 		return 1;
 	prusik_signal_raise(SIGTERM);
 	if (prusik_signal_ignore(SIGTERM) < 0)
@@ -234,12 +230,12 @@ struct pair {
 static struct pair pairs[8];
 static uint32_t setters_over;
 
-#define PAIR(n)                                                                                    \
-	static void pair_##n(const struct prusik_signal_info *info, void *context)                 \
-	{                                                                                          \
-		struct pair *pair = context;                                                       \
-		(void)info;                                                                        \
-		prk_add32_acqrel(pair == &pairs[n] ? &pair->mine : &pair->wrong, 1);               \
+#define PAIR(n)                                                                                                        \
+	static void pair_##n(const struct prusik_signal_info *info, void *context)                                     \
+	{                                                                                                              \
+		struct pair *pair = context;                                                                           \
+		(void)info;                                                                                            \
+		prk_add32_acqrel(pair == &pairs[n] ? &pair->mine : &pair->wrong, 1);                                   \
 	}
 PAIR(0)
 PAIR(1)
@@ -263,8 +259,7 @@ static int set_often(void *argument)
 
 TEST(set_from_several_threads_at_once)
 {
-	prusik_signal_function functions[] = { pair_0, pair_1, pair_2, pair_3,
-					       pair_4, pair_5, pair_6, pair_7 };
+	prusik_signal_function functions[] = { pair_0, pair_1, pair_2, pair_3, pair_4, pair_5, pair_6, pair_7 };
 	struct prusik_thread *threads[8];
 	uint32_t sum = 0, sent = 0;
 
@@ -301,8 +296,7 @@ TEST(a_failed_start_changes_nothing)
 		r = prusik_signal_on(SIGUSR1, count_up, &count);
 		prk_sys_fail(PRK_SYS_ANY, 0, 0);
 		if (r < 0)
-			ck_assert_int_eq(prusik_signal_get(SIGUSR1, NULL, NULL),
-					 PRUSIK_SIGNAL_DEFAULT);
+			ck_assert_int_eq(prusik_signal_get(SIGUSR1, NULL, NULL), PRUSIK_SIGNAL_DEFAULT);
 	} while (r < 0);
 	ck_assert_uint_ge(nth, 3);
 	/* Memory for the list fails for a while, in the handler. */

@@ -64,8 +64,7 @@ TEST(children_have_the_functions)
 static int dispatch_in_child(void *unused)
 {
 	(void)unused;
-	PARTY_CHECK(prusik_signal_dispatch(PRUSIK_NOW) ==
-		    -ETIMEDOUT); /* the parent's is not ours */
+	PARTY_CHECK(prusik_signal_dispatch(PRUSIK_NOW) == -ETIMEDOUT); /* the parent's is not ours */
 	PARTY_CHECK(prusik_signal_raise(SIGUSR1) == 0);
 	pause_ms(5);
 	PARTY_CHECK(prk_load32_acq(&count) == 0);
@@ -199,8 +198,8 @@ TEST(a_child_that_shares_memory_has_defaults)
 	ck_assert_int_eq(prusik_signal_on(SIGTERM, count_up, &count), 0);
 	for (int i = 0; i < 20; i++) {
 		int status;
-		pid_t child = clone(raise_on_borrowed_memory, stack + sizeof stack,
-				    CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+		pid_t child =
+			clone(raise_on_borrowed_memory, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
 		ck_assert_int_eq(waitpid(child, &status, 0), child);
 		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 	}
@@ -229,8 +228,8 @@ TEST(a_bare_clone_has_defaults)
 /* ---- new programs ---- */
 
 /* What a new program blocks and ignores. */
-#define LOOK                                                                                       \
-	"while read -r name value; do case $name in SigBlk:|SigIgn:|SigCgt:) echo $value;; esac; " \
+#define LOOK                                                                                                           \
+	"while read -r name value; do case $name in SigBlk:|SigIgn:|SigCgt:) echo $value;; esac; "                     \
 	"done </proc/self/status"
 
 struct masks {
@@ -293,11 +292,9 @@ static void fork_and_exec_in_function(const struct prusik_signal_info *info, voi
 static void check_masks(struct masks *masks, uint64_t may_block)
 {
 	ck_assert(reaches(&masks->read, 1));
-	ck_assert_msg((masks->blocked & ~may_block) == 0, "%llx",
-		      (unsigned long long)masks->blocked);
+	ck_assert_msg((masks->blocked & ~may_block) == 0, "%llx", (unsigned long long)masks->blocked);
 	ck_assert_uint_eq(masks->ignored & PRUSIK_SIGNAL_BIT(SIGPIPE), 0);
-	ck_assert_uint_eq(masks->caught & (PRUSIK_SIGNAL_BIT(SIGUSR1) | PRUSIK_SIGNAL_BIT(SIGPIPE)),
-			  0);
+	ck_assert_uint_eq(masks->caught & (PRUSIK_SIGNAL_BIT(SIGUSR1) | PRUSIK_SIGNAL_BIT(SIGPIPE)), 0);
 	memset(masks, 0, sizeof *masks);
 }
 

@@ -24,8 +24,7 @@ static void do_all_that_is_safe(int signal)
 	prk_add32_acqrel(&shared->released, 1);
 	wrong |= prusik_event_is_set(&shared->event) < 0;
 	wrong |= prusik_semaphore_value(&shared->semaphore) < 0;
-	wrong |= prusik_cancel_set(&shared->cancel) != 0 ||
-		 prusik_cancel_clear(&shared->cancel) != 0;
+	wrong |= prusik_cancel_set(&shared->cancel) != 0 || prusik_cancel_clear(&shared->cancel) != 0;
 	wrong |= prusik_cancel_is_set(&shared->cancel) < 0;
 	wrong |= prusik_once_done(&once) != 0;
 	wrong |= prusik_in_s(60) <= prusik_now();
@@ -73,8 +72,7 @@ static void disturb(enum party_kind kind, struct party **waiters, int turn)
 /* The handler interrupts those very calls, in those who wait and in one who makes them all the time. */
 static void safe_in_handlers(enum party_kind kind)
 {
-	const struct sigaction action = { .sa_handler = do_all_that_is_safe,
-					  .sa_flags = SA_RESTART };
+	const struct sigaction action = { .sa_handler = do_all_that_is_safe, .sa_flags = SA_RESTART };
 	struct party *waiters[WAITERS];
 
 	party_quiet();
@@ -87,7 +85,6 @@ static void safe_in_handlers(enum party_kind kind)
 	for (int i = 0; i < WAITERS; i++)
 		ck_assert_int_eq(party_join(waiters[i]), 0);
 	ck_assert_uint_eq(prk_load32_acq(&shared->wrong), 0);
-	ck_assert_int_eq(prusik_semaphore_value(&shared->semaphore),
-			 (int64_t)shared->released - WAITERS * SOME);
+	ck_assert_int_eq(prusik_semaphore_value(&shared->semaphore), (int64_t)shared->released - WAITERS * SOME);
 }
 BOTH(safe_in_handlers)

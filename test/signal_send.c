@@ -169,12 +169,9 @@ TEST(wait_takes_signals)
 	ck_assert_int_eq(prusik_signal_wait(set, PRUSIK_NOW, &info), -EINVAL); /* not blocked */
 	ck_assert_int_eq(prusik_signal_block(set, NULL), 0);
 	ck_assert_int_eq(prusik_signal_wait(0, PRUSIK_NOW, &info), -EINVAL);
-	ck_assert_int_eq(prusik_signal_wait(set | PRUSIK_SIGNAL_BIT(SIGKILL), PRUSIK_NOW, &info),
-			 -EINVAL);
-	ck_assert_int_eq(prusik_signal_wait(set | PRUSIK_SIGNAL_BIT(32), PRUSIK_NOW, &info),
-			 -EINVAL);
-	ck_assert_int_eq(prusik_signal_wait(set | PRUSIK_SIGNAL_BIT(SIGUSR2), PRUSIK_NOW, &info),
-			 -EINVAL);
+	ck_assert_int_eq(prusik_signal_wait(set | PRUSIK_SIGNAL_BIT(SIGKILL), PRUSIK_NOW, &info), -EINVAL);
+	ck_assert_int_eq(prusik_signal_wait(set | PRUSIK_SIGNAL_BIT(32), PRUSIK_NOW, &info), -EINVAL);
+	ck_assert_int_eq(prusik_signal_wait(set | PRUSIK_SIGNAL_BIT(SIGUSR2), PRUSIK_NOW, &info), -EINVAL);
 	ck_assert_int_eq(prusik_signal_wait(set, PRUSIK_NOW, &info), -ETIMEDOUT);
 	ck_assert_int_eq(prusik_signal_wait(set, -5, &info), -ETIMEDOUT);
 	int64_t before = prusik_now();
@@ -229,8 +226,7 @@ TEST(wait_heeds_a_token)
 	ck_assert_int_eq(prusik_signal_wait(set, PRUSIK_FOREVER, NULL), -ECANCELED);
 	ck_assert_int_eq(prusik_signal_wait(set, PRUSIK_NOW, NULL), -ETIMEDOUT);
 	ck_assert_int_eq(prusik_signal_raise(SIGUSR1), 0);
-	ck_assert_int_eq(prusik_signal_wait(set, PRUSIK_FOREVER, NULL),
-			 SIGUSR1); /* need not wait */
+	ck_assert_int_eq(prusik_signal_wait(set, PRUSIK_FOREVER, NULL), SIGUSR1); /* need not wait */
 	ck_assert_int_eq(prusik_cancel_clear(&waiter.stop), 0);
 	ck_assert_int_eq(prusik_signal_wait(set, prusik_in_ms(30), NULL), -ETIMEDOUT);
 	ck_assert_int_eq(prusik_signal_dispatch(prusik_in_ms(10)), -ETIMEDOUT);

@@ -122,8 +122,7 @@ static int be_busy(void *argument)
 
 	while (!prk_load32_acq(&storm->over)) {
 		free(malloc(500));
-		if (prusik_lock_acquire(&storm->lock, PRUSIK_FOREVER) < 0 ||
-		    prusik_lock_release(&storm->lock) < 0)
+		if (prusik_lock_acquire(&storm->lock, PRUSIK_FOREVER) < 0 || prusik_lock_release(&storm->lock) < 0)
 			return 1;
 		usleep(50);
 	}

@@ -7,8 +7,8 @@
 
 #define MS INT64_C(1000000)
 
-static struct prusik_signal_timer *start(int64_t deadline, int64_t period,
-					 void (*function)(void *, uint64_t), void *context)
+static struct prusik_signal_timer *start(int64_t deadline, int64_t period, void (*function)(void *, uint64_t),
+					 void *context)
 {
 	struct prusik_signal_timer *timer = NULL;
 
@@ -57,8 +57,7 @@ TEST(past_deadlines_are_now)
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < 4; i++) {
-		ck_assert_int_eq(prusik_signal_timer_start(deadlines[i], 0, count_call, &count, NULL),
-				 0);
+		ck_assert_int_eq(prusik_signal_timer_start(deadlines[i], 0, count_call, &count, NULL), 0);
 		await(&count, i + 1);
 	}
 }
@@ -251,8 +250,7 @@ TEST(cancel_races)
 {
 	for (int i = 0; i < 300; i++) {
 		uint32_t count = 0;
-		struct prusik_signal_timer *timer =
-			start(prusik_in_us(i % 100), 0, count_call, &count);
+		struct prusik_signal_timer *timer = start(prusik_in_us(i % 100), 0, count_call, &count);
 		pause_ms(0);
 		int r = prusik_signal_timer_cancel(timer);
 		ck_assert(r == 0 || r == -EALREADY);
@@ -278,8 +276,7 @@ static int without_timers(void *argument)
 	PARTY_CHECK(prusik_signal_timer_cancel(child->timer) == -EALREADY);
 	prusik_signal_timer_free(child->timer);
 	PARTY_CHECK(prusik_signal_timer_start(PRUSIK_NOW, 0, count_call, &own, NULL) == 0);
-	for (int64_t deadline = prusik_in_s(10);
-	     prk_load32_acq(&own) == 0 && prusik_now() < deadline;)
+	for (int64_t deadline = prusik_in_s(10); prk_load32_acq(&own) == 0 && prusik_now() < deadline;)
 		pause_ms(1);
 	PARTY_CHECK(prk_load32_acq(&own) == 1);
 	return 0;

@@ -29,8 +29,7 @@ static void keep_their_deadlines(struct box *box, struct prusik_cancel *token)
 		int r = waits[i].wait(box, deadline);
 		ck_assert_msg(r == -ETIMEDOUT, "%s: %d", waits[i].name, r);
 		ck_assert_msg(prusik_now() >= deadline, "%s", waits[i].name);
-		ck_assert_msg(prk_load32_rlx(&interruptions) > before || !SIGNALS_ARE_REAL, "%s",
-			      waits[i].name);
+		ck_assert_msg(prk_load32_rlx(&interruptions) > before || !SIGNALS_ARE_REAL, "%s", waits[i].name);
 	}
 	prusik_cancel_use(NULL);
 }

@@ -93,8 +93,8 @@ static void five_wait(enum party_kind kind, struct box *box, party_fn *function)
 	party_await(&box->step, 5);
 	pause_ms(30);
 	ck_assert_int_eq(party_word(&box->finished), 0);
-	ck_assert_int_eq(function == acquire_and_release ? prusik_lock_release(&box->lock)
-							 : prusik_rlock_release(&box->rlock),
+	ck_assert_int_eq(function == acquire_and_release ? prusik_lock_release(&box->lock) :
+							   prusik_rlock_release(&box->rlock),
 			 0);
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(party_join(all[i]), 0);
@@ -157,11 +157,9 @@ static void users_leave_nothing(enum party_kind kind)
 	party_run(kind, 1, acquire_and_release, box);
 	uint32_t top = prk_load32_rlx(&prk_life->top);
 	for (int i = 0; i < 300; i++)
-		ck_assert_int_eq(party_join(party_start(kind,
-							i % 2 ? acquire_and_release
-							      : acquire_and_release_rlock,
-							box, i)),
-				 0);
+		ck_assert_int_eq(
+			party_join(party_start(kind, i % 2 ? acquire_and_release : acquire_and_release_rlock, box, i)),
+			0);
 	ck_assert_int_eq(prusik_thread_active_count(), threads);
 	ck_assert_uint_eq(prk_load32_rlx(&prk_life->top), top);
 }
@@ -198,8 +196,7 @@ BOTH(lock_taken_again_by_its_holder)
 static int time_out_on_lock(void *shared, int index)
 {
 	(void)index;
-	PARTY_CHECK(prusik_lock_acquire(&((struct box *)shared)->lock, prusik_in_ms(10)) ==
-		    -ETIMEDOUT);
+	PARTY_CHECK(prusik_lock_acquire(&((struct box *)shared)->lock, prusik_in_ms(10)) == -ETIMEDOUT);
 	return 0;
 }
 
@@ -232,8 +229,7 @@ static int count_depth(void *shared, int index)
 	PARTY_CHECK(prusik_rlock_acquire(rlock, PRUSIK_NOW) == 0);
 	for (int i = 1; i >= 0; i--) {
 		PARTY_CHECK(prusik_rlock_release(rlock) == 0);
-		PARTY_CHECK(prusik_rlock_depth(rlock) == i &&
-			    prusik_rlock_locked(rlock) == (i > 0));
+		PARTY_CHECK(prusik_rlock_depth(rlock) == i && prusik_rlock_locked(rlock) == (i > 0));
 	}
 	PARTY_CHECK(prusik_rlock_release(rlock) == -EPERM);
 	return 0;
@@ -284,10 +280,8 @@ static int use_without_the_lock(void *shared, int index)
 
 	(void)index;
 	PARTY_CHECK(prusik_condition_wait(&box->condition, &box->lock, PRUSIK_FOREVER) == -EPERM);
-	PARTY_CHECK(prusik_condition_wait_for(&box->condition, &box->lock, never, box,
-					      PRUSIK_NOW) == -EPERM);
-	PARTY_CHECK(prusik_condition_wait_rlock(&box->condition, &box->rlock, PRUSIK_FOREVER) ==
-		    -EPERM);
+	PARTY_CHECK(prusik_condition_wait_for(&box->condition, &box->lock, never, box, PRUSIK_NOW) == -EPERM);
+	PARTY_CHECK(prusik_condition_wait_rlock(&box->condition, &box->rlock, PRUSIK_FOREVER) == -EPERM);
 	PARTY_CHECK(prusik_condition_notify(&box->condition, &box->lock, 1) == -EPERM);
 	PARTY_CHECK(prusik_condition_notify_all(&box->condition, &box->rlock.lock) == -EPERM);
 	return 0;
@@ -342,8 +336,7 @@ static int wait_for_four(void *shared, int index)
 
 	(void)index;
 	PARTY_CHECK(prusik_lock_acquire(&box->lock, PRUSIK_FOREVER) == 0);
-	PARTY_CHECK(prusik_condition_wait_for(&box->condition, &box->lock, is_four, box,
-					      PRUSIK_FOREVER) == 0);
+	PARTY_CHECK(prusik_condition_wait_for(&box->condition, &box->lock, is_four, box, PRUSIK_FOREVER) == 0);
 	PARTY_CHECK(box->state == 4);
 	return prusik_lock_release(&box->lock);
 }
@@ -475,8 +468,7 @@ static int initialise_again(void *shared, int index)
 	(void)index;
 	for (uint32_t i = 0; i < 3; i++) {
 		PARTY_CHECK(prusik_barrier_init(&box->barrier, 2) == 0);
-		PARTY_CHECK(prusik_barrier_wait(&box->barrier, NULL, NULL, PRUSIK_NOW) ==
-			    -ETIMEDOUT);
+		PARTY_CHECK(prusik_barrier_wait(&box->barrier, NULL, NULL, PRUSIK_NOW) == -ETIMEDOUT);
 		PARTY_CHECK(prusik_barrier_broken(&box->barrier) == 1);
 		PARTY_CHECK(prusik_barrier_init(&box->barrier, 1) == 0);
 		PARTY_CHECK(prusik_barrier_wait(&box->barrier, NULL, NULL, PRUSIK_NOW) == 0);

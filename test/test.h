@@ -54,22 +54,22 @@
 
 #define TEST(name) TEST_WITHIN(name, TEST_SECONDS)
 
-#define TEST_WITHIN(name, limit)                                                                  \
-	static void name(void);                                                                   \
-	static struct test_case entry_##name;                                                     \
-	static void case_##name(int i CK_ATTRIBUTE_UNUSED)                                        \
-	{                                                                                         \
-		test_enter(#name);                                                                \
-		name();                                                                           \
-		test_leave(&entry_##name);                                                        \
-	}                                                                                         \
-	static const TTest check_##name = { #name, case_##name, __FILE__, __LINE__ };             \
-	__attribute__((constructor)) static void add_##name(void)                                 \
-	{                                                                                         \
-		entry_##name.check = &check_##name;                                               \
-		entry_##name.seconds = (limit);                                                   \
-		test_add(&entry_##name);                                                          \
-	}                                                                                         \
+#define TEST_WITHIN(name, limit)                                                                                       \
+	static void name(void);                                                                                        \
+	static struct test_case entry_##name;                                                                          \
+	static void case_##name(int i CK_ATTRIBUTE_UNUSED)                                                             \
+	{                                                                                                              \
+		test_enter(#name);                                                                                     \
+		name();                                                                                                \
+		test_leave(&entry_##name);                                                                             \
+	}                                                                                                              \
+	static const TTest check_##name = { #name, case_##name, __FILE__, __LINE__ };                                  \
+	__attribute__((constructor)) static void add_##name(void)                                                      \
+	{                                                                                                              \
+		entry_##name.check = &check_##name;                                                                    \
+		entry_##name.seconds = (limit);                                                                        \
+		test_add(&entry_##name);                                                                               \
+	}                                                                                                              \
 	static void name(void)
 
 /* Used by TEST_WITHIN only. */

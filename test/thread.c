@@ -338,8 +338,7 @@ TEST(a_thousand_threads_at_once)
 		threads[i] = start_with(wait_for_word, &go, &options);
 	ck_assert_int_eq(prusik_thread_active_count(), 1001);
 	for (int i = 1; i < 1000; i++)
-		ck_assert_int_gt(prusik_thread_ident(threads[i]),
-				 prusik_thread_ident(threads[i - 1]));
+		ck_assert_int_gt(prusik_thread_ident(threads[i]), prusik_thread_ident(threads[i - 1]));
 	say(&go);
 	for (int i = 0; i < 1000; i++)
 		ck_assert_int_eq(finish(threads[i]), 5);
@@ -478,9 +477,8 @@ TEST(names)
 {
 	char kernel[16] = "", expected[32], cut[4];
 	uint32_t go = 1;
-	struct prusik_thread *thread =
-		start_with(tell_kernel_name, kernel,
-			   &(struct prusik_thread_options){ .name = "a name of more than 15" });
+	struct prusik_thread *thread = start_with(tell_kernel_name, kernel,
+						  &(struct prusik_thread_options){ .name = "a name of more than 15" });
 
 	ck_assert_str_eq(name_of(thread), "a name of more than 15");
 	ck_assert_int_eq(prusik_thread_name(thread, cut, sizeof cut), 0);
@@ -636,8 +634,8 @@ TEST(foreign_threads_can_be_joined)
 static int find_main(void *expected)
 {
 	struct prusik_thread *first = prusik_thread_main();
-	int r = first && prusik_thread_native_id(first) == getpid() &&
-		prusik_thread_is_alive(first) == 1 && prusik_thread_join(first, PRUSIK_NOW, NULL) == -ETIMEDOUT;
+	int r = first && prusik_thread_native_id(first) == getpid() && prusik_thread_is_alive(first) == 1 &&
+		prusik_thread_join(first, PRUSIK_NOW, NULL) == -ETIMEDOUT;
 
 	*(struct prusik_thread **)expected = first;
 	return r;

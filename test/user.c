@@ -15,12 +15,12 @@
 #define TURNS 200
 
 /* Stops the program: the first thing that is not as it should be. */
-#define WANT(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
-			exit(3);                                                                   \
-		}                                                                                  \
+#define WANT(condition)                                                                                                \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			exit(3);                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 /* cell is plain memory: who may touch it is up to the object. */
@@ -53,8 +53,7 @@ static int in_four_threads(int (*function)(void *))
 		WANT(prusik_thread_start(function, &numbers[i], NULL, &threads[i]) == 0);
 	}
 	for (int i = 0; i < THREADS; i++) {
-		WANT(prusik_thread_join(threads[i], i % 2 ? PRUSIK_FOREVER : prusik_in_s(120),
-					&result) == 0);
+		WANT(prusik_thread_join(threads[i], i % 2 ? PRUSIK_FOREVER : prusik_in_s(120), &result) == 0);
 		failed |= result;
 		prusik_thread_free(threads[i]);
 	}
@@ -199,8 +198,7 @@ static int put_and_get(void *number)
 		*item = i;
 		WANT(prusik_queue_put(all.queue, &item, sizeof item, PRUSIK_FOREVER) == 0);
 		if (*(int *)number % 2) {
-			WANT(prusik_queue_get(all.queue, &item, sizeof item, PRUSIK_FOREVER) ==
-			     sizeof item);
+			WANT(prusik_queue_get(all.queue, &item, sizeof item, PRUSIK_FOREVER) == sizeof item);
 		} else {
 			struct prusik_lease lease;
 			WANT(prusik_queue_take(all.queue, &lease, PRUSIK_FOREVER) == 0);

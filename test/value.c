@@ -158,8 +158,12 @@ TEST(the_pattern_is_a_number)
 TEST(misuse)
 {
 	const struct prusik_value_options bad[] = {
-		{ .kind = 9 }, { .size = 4 }, { .kind = PRUSIK_VALUE_INT, .size = 7 }, { .kind = PRUSIK_VALUE_BYTES },
-		{ .kind = PRUSIK_VALUE_BYTES, .size = PRUSIK_VALUE_BYTES_MAX + 1 }, { .reserved = 1 },
+		{ .kind = 9 },
+		{ .size = 4 },
+		{ .kind = PRUSIK_VALUE_INT, .size = 7 },
+		{ .kind = PRUSIK_VALUE_BYTES },
+		{ .kind = PRUSIK_VALUE_BYTES, .size = PRUSIK_VALUE_BYTES_MAX + 1 },
+		{ .reserved = 1 },
 	};
 	struct prusik_value *v = NULL;
 

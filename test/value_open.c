@@ -172,7 +172,8 @@ TEST(a_value_by_name)
 {
 	const int64_t hundred = 100;
 	const struct prusik_value_options options = { .initial = &hundred }, fresh = { .flags = PRUSIK_NEW };
-	const struct prusik_value_options real = { .kind = PRUSIK_VALUE_DOUBLE }, existing = { .flags = PRUSIK_EXISTING };
+	const struct prusik_value_options real = { .kind = PRUSIK_VALUE_DOUBLE },
+					  existing = { .flags = PRUSIK_EXISTING };
 	struct prusik_value *v, *w;
 	struct prusik_named *named;
 	int64_t n;
@@ -193,7 +194,8 @@ TEST(a_value_by_name)
 
 TEST(a_record_by_name)
 {
-	const struct prusik_value_options options = { .kind = PRUSIK_VALUE_BYTES, .size = PRUSIK_VALUE_BYTES_MAX,
+	const struct prusik_value_options options = { .kind = PRUSIK_VALUE_BYTES,
+						      .size = PRUSIK_VALUE_BYTES_MAX,
 						      .flags = PRUSIK_PERSISTENT };
 	static char bytes[PRUSIK_VALUE_BYTES_MAX], again[PRUSIK_VALUE_BYTES_MAX];
 	struct prusik_value *v;

@@ -49,19 +49,19 @@ struct prusik_arena;
 
 /* Zero means default. */
 struct prusik_arena_options {
-	uint64_t size;  /* to begin with; raised to 64 KiB */
+	uint64_t size; /* to begin with; raised to 64 KiB */
 	uint64_t limit; /* how far it may grow; default 64 GiB, or what address space there is */
 	uint32_t flags; /* PRUSIK_PERSISTENT, or 0 */
 };
 
 /* What prusik_arena_stats tells, in bytes. size = header + used + free. */
 struct prusik_arena_stats {
-	uint64_t size;      /* of the whole segment, now */
-	uint64_t limit;     /* what size can become */
-	uint64_t used;      /* in blocks that are linked or about to be, their headers included */
-	uint64_t free;      /* could still be allocated, in blocks of some size */
-	uint64_t largest;   /* the longest block that could be allocated now */
-	uint64_t blocks;    /* that used counts */
+	uint64_t size; /* of the whole segment, now */
+	uint64_t limit; /* what size can become */
+	uint64_t used; /* in blocks that are linked or about to be, their headers included */
+	uint64_t free; /* could still be allocated, in blocks of some size */
+	uint64_t largest; /* the longest block that could be allocated now */
+	uint64_t blocks; /* that used counts */
 };
 
 /*
@@ -78,8 +78,7 @@ struct prusik_arena_stats {
  *   -EMFILE, -ENFILE, -ENOMEM, or the domain could not be joined (common.h)
  * Killed inside: no arena, or a whole one.
  */
-int prusik_arena_create(const char *name, uint64_t size,
-			struct prusik_arena **ret_arena) PRUSIK_MUST_USE;
+int prusik_arena_create(const char *name, uint64_t size, struct prusik_arena **ret_arena) PRUSIK_MUST_USE;
 
 /*
  * prusik_arena_create_with - make an arena that grows
@@ -132,8 +131,7 @@ int prusik_arena_unlink(const char *name);
  * Returns 0, PRUSIK_RECOVERED (the same; a holder of the arena's lock had died),
  * -EINVAL, -ENAMETOOLONG, or -ENOSPC when all 64 are taken.
  */
-int prusik_arena_root(struct prusik_arena *arena, const char *name,
-		      uint64_t **ret_link) PRUSIK_MUST_USE;
+int prusik_arena_root(struct prusik_arena *arena, const char *name, uint64_t **ret_link) PRUSIK_MUST_USE;
 
 /*
  * prusik_arena_alloc - allocate size zeroed bytes, aligned to 64, and link them

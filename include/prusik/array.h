@@ -209,8 +209,7 @@ typedef int (*prusik_array_modify_fn)(void *context, void *items, uint64_t count
  * are refused to it (-EDEADLK). Returns what the function did.
  * Killed inside, the function too: the old item, or the new one.
  */
-int prusik_array_modify(struct prusik_array *array, int64_t position, prusik_array_modify_fn function,
-			void *context);
+int prusik_array_modify(struct prusik_array *array, int64_t position, prusik_array_modify_fn function, void *context);
 
 /* The same for all items at once. */
 int prusik_array_modify_all(struct prusik_array *array, prusik_array_modify_fn function, void *context);

@@ -68,8 +68,8 @@ int prusik_condition_wait(struct prusik_condition *condition, struct prusik_lock
  *   -EPERM            as above
  *   -EINVAL           as above, or no predicate
  */
-int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock,
-			      int (*predicate)(void *), void *arg, int64_t deadline) PRUSIK_MUST_USE;
+int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock, int (*predicate)(void *),
+			      void *arg, int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_condition_wait_rlock, prusik_condition_wait_for_rlock - the same under an rlock
@@ -81,8 +81,7 @@ int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_
 int prusik_condition_wait_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
 				int64_t deadline) PRUSIK_MUST_USE;
 int prusik_condition_wait_for_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
-				    int (*predicate)(void *), void *arg,
-				    int64_t deadline) PRUSIK_MUST_USE;
+				    int (*predicate)(void *), void *arg, int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_condition_notify - wake up to n of those who wait

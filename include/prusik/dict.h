@@ -61,15 +61,16 @@ struct prusik_dict;
 
 /* Zero means default. */
 struct prusik_dict_options {
-	uint64_t room; /* in private memory: address space set aside, default 64 GiB; with a name in the domain: bytes set aside at first, default 64 KiB; it grows */
+	uint64_t
+		room; /* in private memory: address space set aside, default 64 GiB; with a name in the domain: bytes set aside at first, default 64 KiB; it grows */
 	uint32_t flags; /* of prusik_dict_open_named: PRUSIK_EXISTING, PRUSIK_NEW, PRUSIK_PERSISTENT (named.h) */
 };
 
 /* What prusik_dict_stats tells, at one moment. */
 struct prusik_dict_stats {
 	uint64_t keys;
-	uint64_t buckets;   /* of the hash table; 2 to 3 keys lie in one, once there are many */
-	uint64_t bytes;     /* of the arena that the dict uses, freed keys' memory that it keeps included */
+	uint64_t buckets; /* of the hash table; 2 to 3 keys lie in one, once there are many */
+	uint64_t bytes; /* of the arena that the dict uses, freed keys' memory that it keeps included */
 	uint64_t recovered; /* times that somebody died inside the dict and was cleaned up after */
 };
 
@@ -86,13 +87,11 @@ struct prusik_dict_stats {
  *   -ENOSPC, -EINVAL, -ENAMETOOLONG, -ENOMEM, or the domain could not be joined
  * Killed inside: no dict, or a whole one; nothing leaks.
  */
-int prusik_dict_create(struct prusik_arena *arena, const char *name,
-		       const struct prusik_dict_options *options,
+int prusik_dict_create(struct prusik_arena *arena, const char *name, const struct prusik_dict_options *options,
 		       struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
 
 /* prusik_dict_create_at - the same, owned by link, which lies in the arena and holds 0 (see prusik_arena_alloc) */
-int prusik_dict_create_at(struct prusik_arena *arena, uint64_t *link,
-			  const struct prusik_dict_options *options,
+int prusik_dict_create_at(struct prusik_arena *arena, uint64_t *link, const struct prusik_dict_options *options,
 			  struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
 
 /*
@@ -101,8 +100,7 @@ int prusik_dict_create_at(struct prusik_arena *arena, uint64_t *link,
  * Returns 0 with *ret_dict set; -ENOENT: no such dict; -EPROTO: something else goes
  * by that name, or its bytes are not those of a dict; -EINVAL, -ENOMEM.
  */
-int prusik_dict_open(struct prusik_arena *arena, const char *name,
-		     struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
+int prusik_dict_open(struct prusik_arena *arena, const char *name, struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
 
 /*
  * prusik_dict_open_named - join the dict of that name in the domain, or make it
@@ -115,8 +113,7 @@ int prusik_dict_open_named(const char *name, const struct prusik_dict_options *o
 			   struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
 
 /* prusik_dict_at - attach to the dict that a reference names; as prusik_dict_open */
-int prusik_dict_at(struct prusik_arena *arena, uint64_t reference,
-		   struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
+int prusik_dict_at(struct prusik_arena *arena, uint64_t reference, struct prusik_dict **ret_dict) PRUSIK_MUST_USE;
 
 /* The reference of a dict, for objects of the same arena; 0 for NULL. */
 uint64_t prusik_dict_reference(const struct prusik_dict *dict);
@@ -206,8 +203,7 @@ int prusik_dict_next(struct prusik_dict *dict, struct prusik_dict_cursor *cursor
  *   -EMSGSIZE  the key is longer than PRUSIK_DICT_KEY_MAX, or the value than 2^40 - 1
  * Killed inside: the old value, or the new one.
  */
-int prusik_dict_set(struct prusik_dict *dict, const void *key, uint64_t key_length, const void *value,
-		    uint64_t length);
+int prusik_dict_set(struct prusik_dict *dict, const void *key, uint64_t key_length, const void *value, uint64_t length);
 
 /* prusik_dict_insert - the same, only if the key is new: 0, or -EEXIST */
 int prusik_dict_insert(struct prusik_dict *dict, const void *key, uint64_t key_length, const void *value,
@@ -219,8 +215,8 @@ int prusik_dict_insert(struct prusik_dict *dict, const void *key, uint64_t key_l
  * Copies the value that the key has then, as prusik_dict_get does. Returns its length,
  * -EMSGSIZE when that is longer than capacity (a new one is not set then), -ENOSPC.
  */
-int64_t prusik_dict_setdefault(struct prusik_dict *dict, const void *key, uint64_t key_length,
-			       const void *value, uint64_t length, void *buffer, uint64_t capacity);
+int64_t prusik_dict_setdefault(struct prusik_dict *dict, const void *key, uint64_t key_length, const void *value,
+			       uint64_t length, void *buffer, uint64_t capacity);
 
 /* prusik_dict_delete - remove a key. 0, or -ENOENT. */
 int prusik_dict_delete(struct prusik_dict *dict, const void *key, uint64_t key_length);
@@ -266,8 +262,7 @@ enum {
  * become of it. ret_value->iov_base must stay valid until prusik_dict_modify returns. A
  * result below 0 changes nothing, and is what prusik_dict_modify returns.
  */
-typedef int (*prusik_dict_modify_fn)(void *context, const void *old, uint64_t old_length,
-				     struct iovec *ret_value);
+typedef int (*prusik_dict_modify_fn)(void *context, const void *old, uint64_t old_length, struct iovec *ret_value);
 
 /*
  * prusik_dict_modify - change a key's value by a function of what it is, as one step
@@ -277,8 +272,8 @@ typedef int (*prusik_dict_modify_fn)(void *context, const void *old, uint64_t ol
  * Returns what the function did, or a cause as of prusik_dict_set.
  * Killed inside, the function too: the old value, or the new one.
  */
-int prusik_dict_modify(struct prusik_dict *dict, const void *key, uint64_t key_length,
-		       prusik_dict_modify_fn function, void *context);
+int prusik_dict_modify(struct prusik_dict *dict, const void *key, uint64_t key_length, prusik_dict_modify_fn function,
+		       void *context);
 
 /*
  * prusik_dict_add - add to a number, as one step
@@ -289,8 +284,7 @@ int prusik_dict_modify(struct prusik_dict *dict, const void *key, uint64_t key_l
  *   -EOVERFLOW  the sum does not fit
  *   -ENOSPC
  */
-int prusik_dict_add(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t delta,
-		    int64_t *ret_value);
+int prusik_dict_add(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t delta, int64_t *ret_value);
 
 /*
  * prusik_dict_cas - change a key's value if it is what is expected
@@ -320,8 +314,7 @@ int64_t prusik_dict_seen(struct prusik_dict *dict, const void *key, uint64_t key
  *   -ETIMEDOUT  it has not, until deadline
  *   -ECANCELED  (prusik/cancel.h), -EINVAL, or the domain could not be joined
  */
-int prusik_dict_wait(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t seen,
-		     int64_t deadline);
+int prusik_dict_wait(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t seen, int64_t deadline);
 
 /* All the figures of one moment. Returns 0. */
 int prusik_dict_stats(struct prusik_dict *dict, struct prusik_dict_stats *ret_stats);

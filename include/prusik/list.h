@@ -52,18 +52,14 @@ struct prusik_list_options {
  * Making, opening, destroying: as the functions of prusik/dict.h of the same names;
  * references, too.
  */
-int prusik_list_create(struct prusik_arena *arena, const char *name,
-		       const struct prusik_list_options *options,
+int prusik_list_create(struct prusik_arena *arena, const char *name, const struct prusik_list_options *options,
 		       struct prusik_list **ret_list) PRUSIK_MUST_USE;
-int prusik_list_create_at(struct prusik_arena *arena, uint64_t *link,
-			  const struct prusik_list_options *options,
+int prusik_list_create_at(struct prusik_arena *arena, uint64_t *link, const struct prusik_list_options *options,
 			  struct prusik_list **ret_list) PRUSIK_MUST_USE;
-int prusik_list_open(struct prusik_arena *arena, const char *name,
-		     struct prusik_list **ret_list) PRUSIK_MUST_USE;
+int prusik_list_open(struct prusik_arena *arena, const char *name, struct prusik_list **ret_list) PRUSIK_MUST_USE;
 int prusik_list_open_named(const char *name, const struct prusik_list_options *options,
 			   struct prusik_list **ret_list) PRUSIK_MUST_USE;
-int prusik_list_at(struct prusik_arena *arena, uint64_t reference,
-		   struct prusik_list **ret_list) PRUSIK_MUST_USE;
+int prusik_list_at(struct prusik_arena *arena, uint64_t reference, struct prusik_list **ret_list) PRUSIK_MUST_USE;
 uint64_t prusik_list_reference(const struct prusik_list *list);
 void prusik_list_free(struct prusik_list *list);
 int prusik_list_destroy(struct prusik_arena *arena, uint64_t *link);
@@ -92,8 +88,7 @@ int64_t prusik_list_get(struct prusik_list *list, int64_t position, void *buffer
  * Returns how many, all as of one moment; or -EMSGSIZE: the item after those whose
  * iov_len is set is longer than its room.
  */
-int64_t prusik_list_slice(struct prusik_list *list, int64_t begin, int64_t end, struct iovec *items,
-			  uint64_t count);
+int64_t prusik_list_slice(struct prusik_list *list, int64_t begin, int64_t end, struct iovec *items, uint64_t count);
 
 /* prusik_list_index - the first position, from begin on, of an item that equals these bytes; or -ENOENT */
 int64_t prusik_list_index(struct prusik_list *list, const void *data, uint64_t length, int64_t begin);

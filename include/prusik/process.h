@@ -73,10 +73,10 @@ enum prusik_process_method {
 /* Zero means default. */
 struct prusik_process_options {
 	const char *name; /* the first 15 bytes go to the kernel too; default "Process-N", for us only */
-	uint32_t daemon;  /* not 0: ends when the program that started it ends, in whatever way */
-	uint32_t method;  /* enum prusik_process_method */
+	uint32_t daemon; /* not 0: ends when the program that started it ends, in whatever way */
+	uint32_t method; /* enum prusik_process_method */
 	uint64_t argument_length; /* bytes at argument; the child gets a copy. 0 with FORK: as is */
-	const int *descriptors;   /* that the child is to have too */
+	const int *descriptors; /* that the child is to have too */
 	uint32_t descriptor_count; /* at most 200 */
 	uint32_t reserved;
 };
@@ -122,13 +122,11 @@ struct prusik_process_own {
  * Killed inside: the child runs, or nothing of it does.
  * Context: threads; not signal handlers.
  */
-int prusik_process_start(int (*function)(void *), void *argument,
-			 const struct prusik_process_options *options,
+int prusik_process_start(int (*function)(void *), void *argument, const struct prusik_process_options *options,
 			 struct prusik_process **ret_process) PRUSIK_MUST_USE;
 
 /* The same for a struct of your own. With argument_length (its size) it is copied like any argument. */
-int prusik_process_start_own(struct prusik_process_own *own,
-			     const struct prusik_process_options *options,
+int prusik_process_start_own(struct prusik_process_own *own, const struct prusik_process_options *options,
 			     struct prusik_process **ret_process) PRUSIK_MUST_USE;
 
 /*
@@ -163,14 +161,14 @@ void prusik_process_forkserver_stop(void);
 /* ---- other programs ---- */
 
 enum prusik_stream_kind {
-	PRUSIK_STREAM_INHERIT,    /* the caller's own */
-	PRUSIK_STREAM_NULL,       /* /dev/null */
-	PRUSIK_STREAM_PIPE,       /* a pipe; our end: prusik_process_stream */
-	PRUSIK_STREAM_FILE,       /* path; an output file is made, or emptied, first */
-	PRUSIK_STREAM_APPEND,     /* path; output goes to its end */
+	PRUSIK_STREAM_INHERIT, /* the caller's own */
+	PRUSIK_STREAM_NULL, /* /dev/null */
+	PRUSIK_STREAM_PIPE, /* a pipe; our end: prusik_process_stream */
+	PRUSIK_STREAM_FILE, /* path; an output file is made, or emptied, first */
+	PRUSIK_STREAM_APPEND, /* path; output goes to its end */
 	PRUSIK_STREAM_DESCRIPTOR, /* descriptor */
-	PRUSIK_STREAM_MEMORY,     /* input: data, length. Output: memory, as long as it takes */
-	PRUSIK_STREAM_OUT,        /* err only: goes where out goes */
+	PRUSIK_STREAM_MEMORY, /* input: data, length. Output: memory, as long as it takes */
+	PRUSIK_STREAM_OUT, /* err only: goes where out goes */
 };
 
 struct prusik_stream {
@@ -184,13 +182,13 @@ struct prusik_stream {
 /* Zero means default. */
 struct prusik_run_options {
 	const char *name; /* of the handle; default argv[0] */
-	uint32_t daemon;  /* as of prusik_process_options */
-	uint32_t new_session;           /* not 0: setsid */
-	uint32_t group;                 /* 1: a process group of its own; above: that group; 0: ours */
+	uint32_t daemon; /* as of prusik_process_options */
+	uint32_t new_session; /* not 0: setsid */
+	uint32_t group; /* 1: a process group of its own; above: that group; 0: ours */
 	uint32_t descriptor_count;
-	const int *descriptors;         /* that stay open, under their numbers; no others do */
+	const int *descriptors; /* that stay open, under their numbers; no others do */
 	const char *const *environment; /* "NAME=value"..., NULL; default ours */
-	const char *directory;          /* to begin in; default ours */
+	const char *directory; /* to begin in; default ours */
 	struct prusik_stream in, out, err;
 };
 
@@ -243,9 +241,8 @@ struct prusik_output {
  *   -ENOMEM, -EINVAL, or what reading and writing gave
  *   -EPERM   called by another process than the one that started it
  */
-int prusik_process_communicate(struct prusik_process *process, const void *input, uint64_t length,
-			       int64_t deadline, struct prusik_output *ret_out,
-			       struct prusik_output *ret_err);
+int prusik_process_communicate(struct prusik_process *process, const void *input, uint64_t length, int64_t deadline,
+			       struct prusik_output *ret_out, struct prusik_output *ret_err);
 void prusik_output_free(struct prusik_output *output);
 
 /* ---- the end of a child ---- */

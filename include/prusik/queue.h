@@ -58,7 +58,7 @@ enum prusik_queue_kind {
 struct prusik_queue_options {
 	uint64_t capacity; /* items it holds at most, leased and dead ones included; default 1024, at most 2^24 */
 	uint64_t item_max; /* longest item in bytes; default 256, at most 2^30 */
-	uint32_t kind;     /* enum prusik_queue_kind */
+	uint32_t kind; /* enum prusik_queue_kind */
 	uint32_t attempts_max; /* after so many failed attempts an item is dead; default: never */
 	uint64_t lease_ms; /* a lease ends by itself after so long; default: with its taker only */
 	uint32_t ends_with_producers; /* not 0: it closes when the last attached producer has gone */
@@ -68,7 +68,7 @@ struct prusik_queue_options {
 /* What prusik_queue_put_with may be told about an item. Zero means default. */
 struct prusik_queue_put_options {
 	int64_t not_before; /* a time as deadlines are: it is not handed out before; default: at once */
-	int32_t priority;   /* for PRUSIK_QUEUE_PRIORITY; the lowest comes first */
+	int32_t priority; /* for PRUSIK_QUEUE_PRIORITY; the lowest comes first */
 	uint32_t reserved;
 };
 
@@ -77,7 +77,7 @@ struct prusik_lease {
 	void *data;
 	uint64_t length;
 	uint32_t attempt; /* 1 when handed out for the first time */
-	uint32_t node;    /* with ticket and turn, which lease this is */
+	uint32_t node; /* with ticket and turn, which lease this is */
 	uint64_t ticket;
 	uint32_t turn;
 	int32_t priority;
@@ -105,18 +105,18 @@ enum prusik_queue_close {
  */
 struct prusik_queue_stats {
 	uint64_t capacity, item_max;
-	uint64_t ready;     /* items that can be taken */
-	uint64_t delayed;   /* items whose time has not come; or has, and nobody has looked since */
-	uint64_t leased;    /* items taken and not yet done */
-	uint64_t dead;      /* items given up */
-	uint64_t reserved;  /* room lent to putters */
-	uint64_t put;       /* items put since the queue was made */
-	uint64_t done;      /* items that have left it: done, got, or drained */
-	uint64_t returned;  /* leases that came back because their taker or their time had ended */
-	uint64_t retried;   /* leases given back by their takers */
-	uint64_t buried;    /* times that an item was given up */
+	uint64_t ready; /* items that can be taken */
+	uint64_t delayed; /* items whose time has not come; or has, and nobody has looked since */
+	uint64_t leased; /* items taken and not yet done */
+	uint64_t dead; /* items given up */
+	uint64_t reserved; /* room lent to putters */
+	uint64_t put; /* items put since the queue was made */
+	uint64_t done; /* items that have left it: done, got, or drained */
+	uint64_t returned; /* leases that came back because their taker or their time had ended */
+	uint64_t retried; /* leases given back by their takers */
+	uint64_t buried; /* times that an item was given up */
 	uint64_t recovered; /* times that somebody died inside the queue and was cleaned up after */
-	uint32_t closed;    /* 0 or 1 */
+	uint32_t closed; /* 0 or 1 */
 	uint32_t kind;
 	uint64_t lease_ms;
 	uint32_t attempts_max;
@@ -139,8 +139,7 @@ struct prusik_queue_stats {
  *   -EINVAL, -ENAMETOOLONG, -ENOMEM, or the domain could not be joined
  * Killed inside: no queue, or a whole one; nothing leaks.
  */
-int prusik_queue_create(struct prusik_arena *arena, const char *name,
-			const struct prusik_queue_options *options,
+int prusik_queue_create(struct prusik_arena *arena, const char *name, const struct prusik_queue_options *options,
 			struct prusik_queue **ret_queue) PRUSIK_MUST_USE;
 
 /*
@@ -149,8 +148,7 @@ int prusik_queue_create(struct prusik_arena *arena, const char *name,
  * Returns 0 with *ret_queue set; -ENOENT: no such queue; -EPROTO: something else
  * goes by that name, or its bytes are not those of a queue; -EINVAL, -ENOMEM.
  */
-int prusik_queue_open(struct prusik_arena *arena, const char *name,
-		      struct prusik_queue **ret_queue) PRUSIK_MUST_USE;
+int prusik_queue_open(struct prusik_arena *arena, const char *name, struct prusik_queue **ret_queue) PRUSIK_MUST_USE;
 
 /*
  * prusik_queue_open_named - the queue of that name in the domain, made where there is none
@@ -184,8 +182,7 @@ void prusik_queue_free(struct prusik_queue *queue);
  *   -EINVAL, or the domain could not be joined
  * Killed inside: the whole item is in the queue, or nothing.
  */
-int prusik_queue_put(struct prusik_queue *queue, const void *data, uint64_t length,
-		     int64_t deadline) PRUSIK_MUST_USE;
+int prusik_queue_put(struct prusik_queue *queue, const void *data, uint64_t length, int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_queue_put_with - the same with a priority, or not to be handed out before a time
@@ -194,8 +191,7 @@ int prusik_queue_put(struct prusik_queue *queue, const void *data, uint64_t leng
  * it takes room, and prusik_queue_join waits for it. Returns as prusik_queue_put.
  */
 int prusik_queue_put_with(struct prusik_queue *queue, const void *data, uint64_t length,
-			  const struct prusik_queue_put_options *options,
-			  int64_t deadline) PRUSIK_MUST_USE;
+			  const struct prusik_queue_put_options *options, int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_queue_reserve - borrow room for an item of at most length bytes, to be filled in place
@@ -204,8 +200,8 @@ int prusik_queue_put_with(struct prusik_queue *queue, const void *data, uint64_t
  * prusik_queue_put. The place in line is that of the commit.
  * Killed, or the thread ends, before prusik_queue_commit: the room is free again.
  */
-int prusik_queue_reserve(struct prusik_queue *queue, uint64_t length,
-			 struct prusik_reservation *ret_reservation, int64_t deadline) PRUSIK_MUST_USE;
+int prusik_queue_reserve(struct prusik_queue *queue, uint64_t length, struct prusik_reservation *ret_reservation,
+			 int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_queue_commit - what was written to the reservation is an item of that length
@@ -218,8 +214,8 @@ int prusik_queue_reserve(struct prusik_queue *queue, uint64_t length,
  *   -EINVAL, or the domain could not be joined
  * Killed inside: the whole item is in the queue, or nothing.
  */
-int prusik_queue_commit(struct prusik_queue *queue, const struct prusik_reservation *reservation,
-			uint64_t length, const struct prusik_queue_put_options *options);
+int prusik_queue_commit(struct prusik_queue *queue, const struct prusik_reservation *reservation, uint64_t length,
+			const struct prusik_queue_put_options *options);
 
 /* prusik_queue_abandon - give the room back unused. 0, -ESTALE, -EPERM, -EINVAL */
 int prusik_queue_abandon(struct prusik_queue *queue, const struct prusik_reservation *reservation);
@@ -246,8 +242,7 @@ int64_t prusik_queue_put_many(struct prusik_queue *queue, const struct iovec *it
  * Killed inside: the item is still in the queue, or gone with the caller. Use
  * prusik_queue_take where that must not happen.
  */
-int64_t prusik_queue_get(struct prusik_queue *queue, void *buffer, uint64_t capacity,
-			 int64_t deadline) PRUSIK_MUST_USE;
+int64_t prusik_queue_get(struct prusik_queue *queue, void *buffer, uint64_t capacity, int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_queue_get_many - take out up to count items, waiting for the first
@@ -276,12 +271,11 @@ int64_t prusik_queue_peek(struct prusik_queue *queue, void *buffer, uint64_t cap
  * Killed before prusik_queue_done: the item is the oldest again, with its
  * attempt counter raised.
  */
-int prusik_queue_take(struct prusik_queue *queue, struct prusik_lease *ret_lease,
-		      int64_t deadline) PRUSIK_MUST_USE;
+int prusik_queue_take(struct prusik_queue *queue, struct prusik_lease *ret_lease, int64_t deadline) PRUSIK_MUST_USE;
 
 /* prusik_queue_take_many - borrow up to count items, waiting for the first; how many, or as take */
-int64_t prusik_queue_take_many(struct prusik_queue *queue, struct prusik_lease *ret_leases,
-			       uint32_t count, int64_t deadline) PRUSIK_MUST_USE;
+int64_t prusik_queue_take_many(struct prusik_queue *queue, struct prusik_lease *ret_leases, uint32_t count,
+			       int64_t deadline) PRUSIK_MUST_USE;
 
 /*
  * prusik_queue_done - the item has been dealt with: it leaves the queue
@@ -294,8 +288,7 @@ int64_t prusik_queue_take_many(struct prusik_queue *queue, struct prusik_lease *
 int prusik_queue_done(struct prusik_queue *queue, const struct prusik_lease *lease);
 
 /* prusik_queue_done_many - the same for count leases; how many were not stale, or -EINVAL */
-int64_t prusik_queue_done_many(struct prusik_queue *queue, const struct prusik_lease *leases,
-			       uint32_t count);
+int64_t prusik_queue_done_many(struct prusik_queue *queue, const struct prusik_lease *leases, uint32_t count);
 
 /*
  * prusik_queue_retry - the attempt has failed: hand the item out again, not before that time

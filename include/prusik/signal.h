@@ -75,10 +75,9 @@ extern "C" {
 struct prusik_signal_info {
 	int32_t signal;
 	int32_t code; /* si_code: SI_USER (kill), SI_QUEUE, SI_KERNEL, CLD_EXITED, ... */
-	int32_t pid;  /* who sent it; SIGCHLD: the child; 0 when the kernel did */
+	int32_t pid; /* who sent it; SIGCHLD: the child; 0 when the kernel did */
 	uint32_t uid; /* its user */
-	uint64_t
-		value; /* SI_QUEUE, SI_TIMER, SI_MESGQ: the value (an int: its low 32 bits); SIGCHLD: the status */
+	uint64_t value; /* SI_QUEUE, SI_TIMER, SI_MESGQ: the value (an int: its low 32 bits); SIGCHLD: the status */
 	int32_t thread; /* the kernel's number of the thread that it was delivered to */
 	uint32_t reserved;
 };
@@ -222,9 +221,8 @@ int64_t prusik_signal_alarm(int64_t nanoseconds);
  * handle, does not cancel, and accepts NULL.
  */
 struct prusik_signal_timer;
-int prusik_signal_timer_start(int64_t deadline, int64_t period,
-			      void (*function)(void *context, uint64_t times), void *context,
-			      struct prusik_signal_timer **ret_timer) PRUSIK_MUST_USE;
+int prusik_signal_timer_start(int64_t deadline, int64_t period, void (*function)(void *context, uint64_t times),
+			      void *context, struct prusik_signal_timer **ret_timer) PRUSIK_MUST_USE;
 int prusik_signal_timer_cancel(struct prusik_signal_timer *timer);
 void prusik_signal_timer_free(struct prusik_signal_timer *timer);
 

@@ -64,8 +64,7 @@ struct prusik_thread_own {
  *   -ENOMEM        no memory for its stack
  * On an error no thread was made; it never waits for luck.
  */
-int prusik_thread_start(int (*function)(void *), void *argument,
-			const struct prusik_thread_options *options,
+int prusik_thread_start(int (*function)(void *), void *argument, const struct prusik_thread_options *options,
 			struct prusik_thread **ret_thread) PRUSIK_MUST_USE;
 int prusik_thread_start_own(struct prusik_thread_own *own, const struct prusik_thread_options *options,
 			    struct prusik_thread **ret_thread) PRUSIK_MUST_USE;

@@ -7,10 +7,10 @@
  *
  * Not for what a caller or a hostile arena can cause: that gets an error.
  */
-#define prk_assert(condition)                                                                     \
-	do {                                                                                      \
-		if (__builtin_expect(!(condition), 0))                                            \
-			prk_assert_failed(#condition, __FILE__, __LINE__);                        \
+#define prk_assert(condition)                                                                                          \
+	do {                                                                                                           \
+		if (__builtin_expect(!(condition), 0))                                                                 \
+			prk_assert_failed(#condition, __FILE__, __LINE__);                                             \
 	} while (0)
 
 void prk_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn, cold));

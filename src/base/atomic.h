@@ -23,68 +23,63 @@
 
 #define prk_barrier() __asm__ volatile("" ::: "memory")
 
-#define PRK_DEFINE_ATOMICS(bits, type)                                                            \
-	static inline type prk_load##bits##_rlx(const type *p)                                    \
-	{                                                                                         \
-		return __atomic_load_n(p, __ATOMIC_RELAXED);                                      \
-	}                                                                                         \
-	static inline type prk_load##bits##_acq(const type *p)                                    \
-	{                                                                                         \
-		return __atomic_load_n(p, __ATOMIC_ACQUIRE);                                      \
-	}                                                                                         \
-	static inline void prk_store##bits##_rlx(type *p, type v)                                 \
-	{                                                                                         \
-		__atomic_store_n(p, v, __ATOMIC_RELAXED);                                         \
-	}                                                                                         \
-	static inline void prk_store##bits##_rel(type *p, type v)                                 \
-	{                                                                                         \
-		__atomic_store_n(p, v, __ATOMIC_RELEASE);                                         \
-	}                                                                                         \
-	static inline type prk_load##bits##_sc(const type *p)                                     \
-	{                                                                                         \
-		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                      \
-	}                                                                                         \
-	static inline void prk_store##bits##_sc(type *p, type v)                                  \
-	{                                                                                         \
-		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                         \
-	}                                                                                         \
-	static inline type prk_add##bits##_rlx(type *p, type v)                                   \
-	{                                                                                         \
-		return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);                                \
-	}                                                                                         \
-	static inline type prk_add##bits##_acqrel(type *p, type v)                                \
-	{                                                                                         \
-		return __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL);                                \
-	}                                                                                         \
-	static inline type prk_swap##bits##_acqrel(type *p, type v)                               \
-	{                                                                                         \
-		return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL);                               \
-	}                                                                                         \
-	/* Compare and swap: *expected becomes what was there when it fails. */                   \
-	static inline bool prk_cas##bits##_rlx(type *p, type *expected, type v)                   \
-	{                                                                                         \
-		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED,       \
-						   __ATOMIC_RELAXED);                             \
-	}                                                                                         \
-	static inline bool prk_cas##bits##_acq(type *p, type *expected, type v)                   \
-	{                                                                                         \
-		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQUIRE,       \
-						   __ATOMIC_RELAXED);                             \
-	}                                                                                         \
-	static inline bool prk_cas##bits##_rel(type *p, type *expected, type v)                   \
-	{                                                                                         \
-		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELEASE,       \
-						   __ATOMIC_RELAXED);                             \
-	}                                                                                         \
-	static inline bool prk_cas##bits##_acqrel(type *p, type *expected, type v)                \
-	{                                                                                         \
-		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL,       \
-						   __ATOMIC_ACQUIRE);                             \
-	}                                                                                         \
-	static inline bool prk_cas##bits##_sc(type *p, type *expected, type v)                    \
-	{                                                                                         \
-		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_SEQ_CST,       \
-						   __ATOMIC_SEQ_CST);                             \
+#define PRK_DEFINE_ATOMICS(bits, type)                                                                                 \
+	static inline type prk_load##bits##_rlx(const type *p)                                                         \
+	{                                                                                                              \
+		return __atomic_load_n(p, __ATOMIC_RELAXED);                                                           \
+	}                                                                                                              \
+	static inline type prk_load##bits##_acq(const type *p)                                                         \
+	{                                                                                                              \
+		return __atomic_load_n(p, __ATOMIC_ACQUIRE);                                                           \
+	}                                                                                                              \
+	static inline void prk_store##bits##_rlx(type *p, type v)                                                      \
+	{                                                                                                              \
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);                                                              \
+	}                                                                                                              \
+	static inline void prk_store##bits##_rel(type *p, type v)                                                      \
+	{                                                                                                              \
+		__atomic_store_n(p, v, __ATOMIC_RELEASE);                                                              \
+	}                                                                                                              \
+	static inline type prk_load##bits##_sc(const type *p)                                                          \
+	{                                                                                                              \
+		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                           \
+	}                                                                                                              \
+	static inline void prk_store##bits##_sc(type *p, type v)                                                       \
+	{                                                                                                              \
+		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                                              \
+	}                                                                                                              \
+	static inline type prk_add##bits##_rlx(type *p, type v)                                                        \
+	{                                                                                                              \
+		return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);                                                     \
+	}                                                                                                              \
+	static inline type prk_add##bits##_acqrel(type *p, type v)                                                     \
+	{                                                                                                              \
+		return __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL);                                                     \
+	}                                                                                                              \
+	static inline type prk_swap##bits##_acqrel(type *p, type v)                                                    \
+	{                                                                                                              \
+		return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL);                                                    \
+	}                                                                                                              \
+	/* Compare and swap: *expected becomes what was there when it fails. */                                        \
+	static inline bool prk_cas##bits##_rlx(type *p, type *expected, type v)                                        \
+	{                                                                                                              \
+		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);         \
+	}                                                                                                              \
+	static inline bool prk_cas##bits##_acq(type *p, type *expected, type v)                                        \
+	{                                                                                                              \
+		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);         \
+	}                                                                                                              \
+	static inline bool prk_cas##bits##_rel(type *p, type *expected, type v)                                        \
+	{                                                                                                              \
+		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);         \
+	}                                                                                                              \
+	static inline bool prk_cas##bits##_acqrel(type *p, type *expected, type v)                                     \
+	{                                                                                                              \
+		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);         \
+	}                                                                                                              \
+	static inline bool prk_cas##bits##_sc(type *p, type *expected, type v)                                         \
+	{                                                                                                              \
+		return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
 	}
 
 PRK_DEFINE_ATOMICS(32, uint32_t)

@@ -206,8 +206,7 @@ static int open_file(int dir)
 static int map_file(int fd)
 {
 	void *mapping;
-	int r = prk_sys_mmap(&mapping, LIFE_BYTES(PRK_SLOTS_MAX), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			     0);
+	int r = prk_sys_mmap(&mapping, LIFE_BYTES(PRK_SLOTS_MAX), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (r < 0)
 		return r;

@@ -103,7 +103,8 @@ int prk_sys_munmap(void *address, size_t length)
 int prk_sys_mmap_at(void *address, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	int fault = prk_sys_gate(PRK_SYS_MMAP);
-	return fault ? fault : result(mmap(address, length, prot, flags | MAP_FIXED, fd, offset) == MAP_FAILED ? -1 : 0);
+	return fault ? fault :
+		       result(mmap(address, length, prot, flags | MAP_FIXED, fd, offset) == MAP_FAILED ? -1 : 0);
 }
 
 int prk_sys_madvise(void *address, size_t length, int advice)
@@ -208,7 +209,7 @@ pid_t prk_sys_tid_of_new_thread(void)
 
 	if (pthread_getcpuclockid(pthread_self(), &clock) != 0)
 		return prk_sys_gettid();
-	return (pid_t)~(clock >> 3);
+	return (pid_t) ~(clock >> 3);
 }
 
 struct robust_list_head *prk_sys_robust_head(void)
@@ -244,8 +245,7 @@ int prk_sys_futex_wait(uint32_t *word, uint32_t value, int64_t deadline)
 	struct timespec ts, *until = prk_timespec(deadline, &ts);
 
 	/* WAIT_BITSET takes the deadline as an absolute time; WAIT would not. */
-	return result(syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, until, NULL,
-			      FUTEX_BITSET_MATCH_ANY));
+	return result(syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, until, NULL, FUTEX_BITSET_MATCH_ANY));
 }
 
 int prk_sys_futex_waitv(const struct prk_futex *words, unsigned int count, int64_t deadline)
@@ -367,8 +367,7 @@ int prk_sys_helper_thread(void *(*function)(void *), void *argument, const char 
  * libc says EAGAIN for a lack of memory too. What the system said before is in
  * errno.
  */
-static int create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*function)(void *),
-		  void *argument)
+static int create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*function)(void *), void *argument)
 {
 	int before = errno;
 
@@ -420,8 +419,8 @@ void prk_sys_yield(void)
 
 int prk_sys_zeroed(void **ret_memory, size_t size)
 {
-	return prk_sys_mmap(ret_memory, size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return prk_sys_mmap(ret_memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
 }
 
 void prk_sys_zeroed_free(void *memory, size_t size)

@@ -175,8 +175,7 @@ static pid_t clone_program(struct exec_call *call, int *ret_pidfd)
 		return r;
 	if (r == 0)
 		r = result(clone_sharing_memory(be_program, (char *)stack + size,
-						CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, call,
-						ret_pidfd));
+						CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, call, ret_pidfd));
 	prk_sys_munmap(stack, size);
 	return r;
 }
@@ -452,8 +451,7 @@ union fds_message {
 	char room[CMSG_SPACE(sizeof(int) * PRK_SYS_FDS_MAX)];
 };
 
-UNSANITIZED int prk_sys_send(int socket, const void *data, size_t length, const int *fds,
-			     unsigned int count)
+UNSANITIZED int prk_sys_send(int socket, const void *data, size_t length, const int *fds, unsigned int count)
 {
 	union fds_message control;
 	struct iovec vector = { .iov_base = (void *)(uintptr_t)data, .iov_len = length };
@@ -498,8 +496,7 @@ static int take_fds(struct msghdr *message, int *ret_fds, unsigned int *count)
 	return bad ? -EMFILE : 0;
 }
 
-ssize_t prk_sys_receive(int socket, void *buffer, size_t length, int *ret_fds, unsigned int *count,
-			int flags)
+ssize_t prk_sys_receive(int socket, void *buffer, size_t length, int *ret_fds, unsigned int *count, int flags)
 {
 	union fds_message control;
 	struct iovec vector = { .iov_base = buffer, .iov_len = length };

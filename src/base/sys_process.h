@@ -25,14 +25,14 @@ struct prk_exec {
 	char *const *argv;
 	char *const *environment;
 	const char *directory; /* NULL: the caller's */
-	int streams[3];        /* descriptors to become 0, 1, 2; -1: the caller's own */
-	const int *keep;       /* others that stay open, under their numbers */
+	int streams[3]; /* descriptors to become 0, 1, 2; -1: the caller's own */
+	const int *keep; /* others that stay open, under their numbers */
 	unsigned int keep_count;
-	int group;   /* < 0: the caller's process group; 0: one of its own; else that one */
+	int group; /* < 0: the caller's process group; 0: one of its own; else that one */
 	int session; /* not 0: a session of its own */
-	int guard;   /* a socket that the child sends its own pidfd to; -1: none */
-	int parent;  /* pidfd of the caller: with guard, nothing is run when it has ended */
-	int error;   /* the child's: -errno */
+	int guard; /* a socket that the child sends its own pidfd to; -1: none */
+	int parent; /* pidfd of the caller: with guard, nothing is run when it has ended */
+	int error; /* the child's: -errno */
 };
 
 /* The new program's number, its pidfd in *ret_pidfd; or -errno, and nothing is left of it. */
@@ -95,8 +95,7 @@ int prk_sys_send(int socket, const void *data, size_t length, const int *fds, un
  * One with up to *count of them, which are open and close-on-exec then. Its length; 0: the other
  * end is closed. -EMFILE: no room for the descriptors, and none was taken.
  */
-ssize_t prk_sys_receive(int socket, void *buffer, size_t length, int *ret_fds, unsigned int *count,
-			int flags);
+ssize_t prk_sys_receive(int socket, void *buffer, size_t length, int *ret_fds, unsigned int *count, int flags);
 
 /* The number of those ready; 0 when the deadline has passed; -EINTR. */
 int prk_sys_poll(struct pollfd *fds, unsigned int count, int64_t deadline);

@@ -122,8 +122,7 @@ int prk_sys_signal(pid_t pid, int signal)
 
 int prk_sys_signal_queue(pid_t pid, int signal, uint64_t value)
 {
-	return result(
-		sigqueue(pid, signal, (union sigval){ .sival_ptr = (void *)(uintptr_t)value }));
+	return result(sigqueue(pid, signal, (union sigval){ .sival_ptr = (void *)(uintptr_t)value }));
 }
 
 /* The kernel wants the time that is left. */

@@ -111,8 +111,7 @@ int prusik_array_end(struct prusik_array *array)
 /* ---- functions of the user's ---- */
 
 /* The lock is held; the items are in next. */
-static int call(struct prusik_array *a, prusik_array_modify_fn function, void *context, uint64_t offset,
-		uint64_t count)
+static int call(struct prusik_array *a, prusik_array_modify_fn function, void *context, uint64_t offset, uint64_t count)
 {
 	prk_section_inside(&a->body->section, true);
 	int r = function(context, (char *)a->next + offset, count);
@@ -137,8 +136,7 @@ static int modify(struct prusik_array *a, uint64_t position, uint64_t count, pru
 	return r;
 }
 
-int prusik_array_modify(struct prusik_array *array, int64_t position, prusik_array_modify_fn function,
-			void *context)
+int prusik_array_modify(struct prusik_array *array, int64_t position, prusik_array_modify_fn function, void *context)
 {
 	if (!array || !function)
 		return -EINVAL;

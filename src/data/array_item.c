@@ -200,10 +200,10 @@ union number {
 	double d;
 };
 
-#define SUM(member, out_type)                                                   \
-	if (__builtin_add_overflow(n->member, delta, &n->member))               \
-		return -EOVERFLOW;                                              \
-	*ret_sum = (out_type)n->member;                                         \
+#define SUM(member, out_type)                                                                                          \
+	if (__builtin_add_overflow(n->member, delta, &n->member))                                                      \
+		return -EOVERFLOW;                                                                                     \
+	*ret_sum = (out_type)n->member;                                                                                \
 	return 0
 
 /* The number becomes more by delta. */

@@ -21,9 +21,16 @@ struct plan {
 static uint32_t size_of(uint32_t kind)
 {
 	static const uint8_t sizes[] = {
-		[PRUSIK_ARRAY_INT8] = 1,   [PRUSIK_ARRAY_INT16] = 2,  [PRUSIK_ARRAY_INT32] = 4,	 [PRUSIK_ARRAY_INT64] = 8,
-		[PRUSIK_ARRAY_UINT8] = 1,  [PRUSIK_ARRAY_UINT16] = 2, [PRUSIK_ARRAY_UINT32] = 4, [PRUSIK_ARRAY_UINT64] = 8,
-		[PRUSIK_ARRAY_FLOAT] = sizeof(float), [PRUSIK_ARRAY_DOUBLE] = sizeof(double),
+		[PRUSIK_ARRAY_INT8] = 1,
+		[PRUSIK_ARRAY_INT16] = 2,
+		[PRUSIK_ARRAY_INT32] = 4,
+		[PRUSIK_ARRAY_INT64] = 8,
+		[PRUSIK_ARRAY_UINT8] = 1,
+		[PRUSIK_ARRAY_UINT16] = 2,
+		[PRUSIK_ARRAY_UINT32] = 4,
+		[PRUSIK_ARRAY_UINT64] = 8,
+		[PRUSIK_ARRAY_FLOAT] = sizeof(float),
+		[PRUSIK_ARRAY_DOUBLE] = sizeof(double),
 	};
 
 	return kind < sizeof sizes ? sizes[kind] : 0;
@@ -177,7 +184,9 @@ int prusik_array_open_named(const char *name, const struct prusik_array_options 
 	bool existing = options && (options->flags & PRUSIK_EXISTING);
 	int r = (existing ? expect : settle)(options, &plan);
 
-	return r < 0 ? r : prk_handle_open_named(&sort, name, plan.flags, 0, existing ? 0 : bytes_for(&plan), &plan, ret_array);
+	return r < 0 ? r :
+		       prk_handle_open_named(&sort, name, plan.flags, 0, existing ? 0 : bytes_for(&plan), &plan,
+					     ret_array);
 }
 
 void prusik_array_free(struct prusik_array *array)

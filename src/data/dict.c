@@ -230,8 +230,7 @@ static int64_t copy_value(const struct call *c, void *buffer, uint64_t capacity)
 
 /* ---- the public calls ---- */
 
-int prusik_dict_set(struct prusik_dict *dict, const void *key, uint64_t key_length, const void *value,
-		    uint64_t length)
+int prusik_dict_set(struct prusik_dict *dict, const void *key, uint64_t key_length, const void *value, uint64_t length)
 {
 	struct call c;
 	int r = check_value(value, length);
@@ -255,8 +254,8 @@ int prusik_dict_insert(struct prusik_dict *dict, const void *key, uint64_t key_l
 	return prk_dict_unlock(dict, r > 0 ? 0 : r);
 }
 
-int64_t prusik_dict_setdefault(struct prusik_dict *dict, const void *key, uint64_t key_length,
-			       const void *value, uint64_t length, void *buffer, uint64_t capacity)
+int64_t prusik_dict_setdefault(struct prusik_dict *dict, const void *key, uint64_t key_length, const void *value,
+			       uint64_t length, void *buffer, uint64_t capacity)
 {
 	struct call c;
 	int64_t r = check_value(value, length);
@@ -289,8 +288,7 @@ int prusik_dict_delete(struct prusik_dict *dict, const void *key, uint64_t key_l
 	return prk_dict_unlock(dict, c.found ? discard(dict, &c.key, &c.f) : -ENOENT);
 }
 
-int64_t prusik_dict_pop(struct prusik_dict *dict, const void *key, uint64_t key_length, void *buffer,
-			uint64_t capacity)
+int64_t prusik_dict_pop(struct prusik_dict *dict, const void *key, uint64_t key_length, void *buffer, uint64_t capacity)
 {
 	struct call c;
 	int r = begin(dict, key, key_length, &c);
@@ -373,8 +371,8 @@ static int apply(struct prusik_dict *d, struct call *c, int what, const struct i
 	return r < 0 ? r : what;
 }
 
-int prusik_dict_modify(struct prusik_dict *dict, const void *key, uint64_t key_length,
-		       prusik_dict_modify_fn function, void *context)
+int prusik_dict_modify(struct prusik_dict *dict, const void *key, uint64_t key_length, prusik_dict_modify_fn function,
+		       void *context)
 {
 	struct iovec value = { 0 };
 	struct call c;
@@ -400,8 +398,7 @@ static int add_locked(struct prusik_dict *d, struct call *c, int64_t delta, int6
 	return put(d, c, &old, sizeof old);
 }
 
-int prusik_dict_add(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t delta,
-		    int64_t *ret_value)
+int prusik_dict_add(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t delta, int64_t *ret_value)
 {
 	int64_t sum;
 	struct call c;

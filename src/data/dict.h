@@ -285,8 +285,7 @@ uint64_t prk_dict_hash_entry(const struct prusik_dict *d, const struct prk_entry
  * of that only holds if bucket's version and the shape are still what they were before,
  * or with the lock held.
  */
-int prk_dict_look(const struct prusik_dict *d, uint64_t shape, const struct prk_key *key,
-		  struct prk_found *ret_found);
+int prk_dict_look(const struct prusik_dict *d, uint64_t shape, const struct prk_key *key, struct prk_found *ret_found);
 
 /*
  * So many keys are looked up at a time: the memory of all of them is on its way before
@@ -307,8 +306,7 @@ int prk_dict_unlock(struct prusik_dict *d, int result);
 /* The table has a key more, or one less, than before: grow or shrink by a bucket if it is time. */
 void prk_dict_resize(struct prusik_dict *d);
 /* An empty slot in the chain, which ends with last: a bucket more. 0, -ENOSPC, -EPROTO. */
-int prk_dict_extend(struct prusik_dict *d, struct prk_dict_half *half, struct prk_bucket *last,
-		    uint64_t **ret_slot);
+int prk_dict_extend(struct prusik_dict *d, struct prk_dict_half *half, struct prk_bucket *last, uint64_t **ret_slot);
 /* A slot of the chain has become empty: move the chain's last one there, and drop empty buckets. */
 void prk_dict_close_gaps(struct prusik_dict *d, struct prk_dict_half *half, struct prk_bucket *first);
 /* After a death: clear what is twice in the bucket that sorting names. */

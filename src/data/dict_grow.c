@@ -54,8 +54,7 @@ static int take_bucket(struct prusik_dict *d, struct prk_dict_half *half, uint64
 	return 0;
 }
 
-int prk_dict_extend(struct prusik_dict *d, struct prk_dict_half *half, struct prk_bucket *last,
-		    uint64_t **ret_slot)
+int prk_dict_extend(struct prusik_dict *d, struct prk_dict_half *half, struct prk_bucket *last, uint64_t **ret_slot)
 {
 	uint64_t offset;
 	int r = prk_heap_reserve(&d->view, &half->shelf, sizeof *last);
@@ -96,8 +95,7 @@ static struct gaps find_gaps(const struct prusik_dict *d, struct prk_bucket *fir
 	return g;
 }
 
-static int drop_last(struct prusik_dict *d, struct prk_dict_half *half, struct prk_bucket *first,
-		     const struct gaps *g)
+static int drop_last(struct prusik_dict *d, struct prk_dict_half *half, struct prk_bucket *first, const struct gaps *g)
 {
 	prk_heap_begin(&d->view);
 	int r = prk_heap_give(&d->view, &half->shelf, prk_heap_offset(&d->view, g->last),

@@ -120,8 +120,7 @@ static bool is_it(const struct prusik_dict *d, uint64_t word, const struct prk_k
 	struct prk_entry *entry = prk_entry_at(&d->view, word, &lengths);
 
 	if (!entry || prk_peek64(&entry->word) >> 16 != (key->hash & (UINT64_MAX >> 16)) ||
-	    prk_entry_key_length(lengths) != key->length ||
-	    !prk_peek_equal(entry->data, key->bytes, key->length))
+	    prk_entry_key_length(lengths) != key->length || !prk_peek_equal(entry->data, key->bytes, key->length))
 		return false;
 	f->entry = entry;
 	f->value_length = prk_entry_value_length(lengths);
@@ -164,8 +163,7 @@ static int look_along(const struct prusik_dict *d, struct prk_bucket *bucket, co
 	return r;
 }
 
-int prk_dict_look(const struct prusik_dict *d, uint64_t shape, const struct prk_key *key,
-		  struct prk_found *ret_found)
+int prk_dict_look(const struct prusik_dict *d, uint64_t shape, const struct prk_key *key, struct prk_found *ret_found)
 {
 	struct prk_bucket *bucket = bucket_for(d, shape, key->hash);
 
@@ -268,8 +266,7 @@ static inline int64_t look_for_value(const struct prusik_dict *d, uint64_t shape
 	return (int64_t)f.value_length;
 }
 
-int64_t prusik_dict_get(struct prusik_dict *dict, const void *key, uint64_t key_length, void *buffer,
-			uint64_t capacity)
+int64_t prusik_dict_get(struct prusik_dict *dict, const void *key, uint64_t key_length, void *buffer, uint64_t capacity)
 {
 	struct prk_key k;
 	int r = prk_dict_key(dict, key, key_length, &k);

@@ -15,9 +15,11 @@ _Static_assert(sizeof(struct prk_bucket) == 64 && sizeof(struct prk_entry) == 16
 static uint32_t signature(void)
 {
 	static const uint64_t layout[] = {
-		sizeof(struct prk_dict_body), sizeof(struct prk_dict_half), sizeof(struct prk_heap),
-		sizeof(struct prk_shelf),     sizeof(struct prk_page),	   sizeof(struct prk_bucket),
-		sizeof(struct prk_entry),     PRK_HEAP_CLASSES,	   PRK_DICT_SEGMENT_LOG2,
+		sizeof(struct prk_dict_body), sizeof(struct prk_dict_half),
+		sizeof(struct prk_heap),      sizeof(struct prk_shelf),
+		sizeof(struct prk_page),      sizeof(struct prk_bucket),
+		sizeof(struct prk_entry),     PRK_HEAP_CLASSES,
+		PRK_DICT_SEGMENT_LOG2,
 	};
 	uint32_t fold = UINT32_C(2166136261); /* FNV-1a, a word at a time */
 
@@ -137,8 +139,7 @@ int prusik_dict_open(struct prusik_arena *arena, const char *name, struct prusik
 	return prk_handle_open(sort(), arena, name, NULL, ret_dict);
 }
 
-int prusik_dict_open_named(const char *name, const struct prusik_dict_options *options,
-			   struct prusik_dict **ret_dict)
+int prusik_dict_open_named(const char *name, const struct prusik_dict_options *options, struct prusik_dict **ret_dict)
 {
 	struct prusik_dict_options o = { 0 };
 
@@ -208,8 +209,8 @@ static bool slot_valid(struct prusik_dict *d, uint64_t shape, uint32_t number, c
 		return false;
 	return prk_slot_word(key.hash, prk_heap_offset(&d->view, entry)) == *slot &&
 	       entry->word >> 16 == (key.hash & (UINT64_MAX >> 16)) &&
-	       prk_bucket_of(key.hash, prk_shape_buckets(shape)) == number &&
-	       prk_dict_look(d, shape, &key, &f) == 1 && f.slot == slot;
+	       prk_bucket_of(key.hash, prk_shape_buckets(shape)) == number && prk_dict_look(d, shape, &key, &f) == 1 &&
+	       f.slot == slot;
 }
 
 /* A chain: its keys, and the objects that they and its buckets are. */

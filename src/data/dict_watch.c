@@ -109,8 +109,7 @@ static int wait_once(struct prusik_dict *d, uint32_t *word, int64_t seen, int64_
 	return prk_wait(word, now | ASLEEP, epoch, deadline);
 }
 
-int prusik_dict_wait(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t seen,
-		     int64_t deadline)
+int prusik_dict_wait(struct prusik_dict *dict, const void *key, uint64_t key_length, int64_t seen, int64_t deadline)
 {
 	uint32_t *word;
 	int r = watched_word(dict, key, key_length, &word);

@@ -68,8 +68,7 @@ static struct prk_page *page_at(const struct prk_heap_view *v, uint64_t offset)
 	uint32_t count = prk_load32_rlx(&page->count);
 	bool sound = count > 0 && count <= PRK_PAGE_OBJECTS && size > 0 && size % PRK_HEAP_GRANULE == 0 &&
 		     size <= PRK_ARENA_MAX && prk_arena_within(v->arena, offset, sizeof *page + size * count) &&
-		     (prk_load64_rlx(&page->free) & ~all_free(count)) == 0 &&
-		     (count == 1 || is_shared(size));
+		     (prk_load64_rlx(&page->free) & ~all_free(count)) == 0 && (count == 1 || is_shared(size));
 	return sound ? page : NULL;
 }
 
@@ -307,8 +306,7 @@ static bool has_happened(const struct prk_heap_view *v)
 	uint64_t deciding = prk_load64_rlx(&v->heap->deciding);
 	const uint64_t *word = prk_heap_at(v, deciding, sizeof *word);
 
-	return deciding % sizeof *word == 0 && word &&
-	       prk_load64_rlx(word) == prk_load64_rlx(&v->heap->decided);
+	return deciding % sizeof *word == 0 && word && prk_load64_rlx(word) == prk_load64_rlx(&v->heap->decided);
 }
 
 /*
@@ -430,8 +428,7 @@ static bool count_list(const struct prk_heap_view *v, uint64_t offset, uint32_t 
 	return true;
 }
 
-bool prk_heap_count(const struct prk_heap_view *v, const struct prk_shelf *shelf,
-		    struct prk_heap_tally *ret_tally)
+bool prk_heap_count(const struct prk_heap_view *v, const struct prk_shelf *shelf, struct prk_heap_tally *ret_tally)
 {
 	*ret_tally = (struct prk_heap_tally){ 0 };
 	for (uint32_t i = 0; i < PRK_HEAP_CLASSES; i++)

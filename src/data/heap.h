@@ -287,7 +287,6 @@ int prk_heap_drop_page(struct prk_heap_view *v, struct prk_shelf *shelf);
 struct prk_heap_tally {
 	uint64_t pages, objects, bytes;
 };
-bool prk_heap_count(const struct prk_heap_view *v, const struct prk_shelf *shelf,
-		    struct prk_heap_tally *ret_tally);
+bool prk_heap_count(const struct prk_heap_view *v, const struct prk_shelf *shelf, struct prk_heap_tally *ret_tally);
 
 #endif

@@ -96,8 +96,7 @@ int prusik_list_open(struct prusik_arena *arena, const char *name, struct prusik
 	return prk_handle_open(&sort, arena, name, NULL, ret_list);
 }
 
-int prusik_list_open_named(const char *name, const struct prusik_list_options *options,
-			   struct prusik_list **ret_list)
+int prusik_list_open_named(const char *name, const struct prusik_list_options *options, struct prusik_list **ret_list)
 {
 	struct prusik_list_options o = { 0 };
 

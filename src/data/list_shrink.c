@@ -11,7 +11,8 @@
 /* The children at position and the one after it become one, if there is room. */
 static int merge(struct prusik_list *l, struct prk_list_node *node, uint32_t position)
 {
-	struct prk_list_node *left = prk_list_child_at(l, node, position), *right = prk_list_child_at(l, node, position + 1);
+	struct prk_list_node *left = prk_list_child_at(l, node, position),
+			     *right = prk_list_child_at(l, node, position + 1);
 
 	if (!left || !right)
 		return 0;

@@ -60,7 +60,8 @@ static inline uint64_t *prk_list_count_at(struct prk_list_node *node, uint32_t p
 	return &node->count[prk_order_place(prk_load64_rlx(&node->order), position) % PRK_LIST_PLACES];
 }
 
-static inline struct prk_list_node *prk_list_child_at(struct prusik_list *l, struct prk_list_node *node, uint32_t position)
+static inline struct prk_list_node *prk_list_child_at(struct prusik_list *l, struct prk_list_node *node,
+						      uint32_t position)
 {
 	uint64_t order = prk_load64_rlx(&node->order);
 	uint32_t place = prk_order_place(order, position);
@@ -94,8 +95,8 @@ static inline uint64_t *prk_list_place_at(const struct prk_list_path *path)
 }
 
 /* More, or fewer, lie below the path's nodes from that level up. */
-static inline void prk_list_count_along(struct prusik_list *l, struct prk_list_half *half, const struct prk_list_path *path,
-			uint32_t level, uint64_t more)
+static inline void prk_list_count_along(struct prusik_list *l, struct prk_list_half *half,
+					const struct prk_list_path *path, uint32_t level, uint64_t more)
 {
 	for (; level < path->levels; level++)
 		prk_list_add_to(l, prk_list_count_at(path->node[level], path->position[level]), more);

@@ -86,8 +86,8 @@ int prk_made_create(const struct prk_sort *sort, struct prusik_arena *arena, uin
 	return r;
 }
 
-int prk_made_create_named(const struct prk_sort *sort, struct prusik_arena *arena, const char *name,
-			  uint64_t bytes, const void *options, void **ret_body)
+int prk_made_create_named(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, uint64_t bytes,
+			  const void *options, void **ret_body)
 {
 	uint64_t *link;
 	int r = prusik_arena_root(arena, name, &link);
@@ -285,8 +285,8 @@ static int make_first(struct prusik_arena *arena, void *context)
 	return prk_made_create_named(m->sort, arena, PRK_NAMED_ROOT, m->bytes, m->wish, &body);
 }
 
-int prk_handle_open_named(const struct prk_sort *sort, const char *name, uint32_t flags, uint64_t room,
-			  uint64_t bytes, const void *wish, void *ret_handle)
+int prk_handle_open_named(const struct prk_sort *sort, const char *name, uint32_t flags, uint64_t room, uint64_t bytes,
+			  const void *wish, void *ret_handle)
 {
 	uint64_t size = sort->fixed ? PRK_ARENA_FIRST + bytes + 4 * LINE : room ? room : PRK_ROOM_NAMED;
 	struct making making = { sort, bytes, wish };

@@ -80,8 +80,8 @@ struct prk_sort {
 int prk_made_create(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t *link, uint64_t bytes,
 		    const void *options, void **ret_body);
 /* The same, of the root of that name. */
-int prk_made_create_named(const struct prk_sort *sort, struct prusik_arena *arena, const char *name,
-			  uint64_t bytes, const void *options, void **ret_body);
+int prk_made_create_named(const struct prk_sort *sort, struct prusik_arena *arena, const char *name, uint64_t bytes,
+			  const void *options, void **ret_body);
 
 /* The reference of a body; 0 for NULL. */
 uint64_t prk_made_reference(const struct prusik_arena *arena, const void *body);
@@ -113,8 +113,8 @@ int prk_handle_open(const struct prk_sort *sort, struct prusik_arena *arena, con
 int prk_handle_at(const struct prk_sort *sort, struct prusik_arena *arena, uint64_t reference, const void *wish,
 		  void *ret_handle);
 /* With a name in the domain (shm/named.h). */
-int prk_handle_open_named(const struct prk_sort *sort, const char *name, uint32_t flags, uint64_t room,
-			  uint64_t bytes, const void *wish, void *ret_handle);
+int prk_handle_open_named(const struct prk_sort *sort, const char *name, uint32_t flags, uint64_t room, uint64_t bytes,
+			  const void *wish, void *ret_handle);
 void prk_handle_free(void *handle, const struct prk_home *home);
 
 #endif

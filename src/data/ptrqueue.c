@@ -310,8 +310,7 @@ static int64_t put_slow(struct prusik_ptrqueue *q, void *const *pointers, uint32
 	return r;
 }
 
-static inline int64_t put_some(struct prusik_ptrqueue *q, void *const *pointers, uint32_t count,
-			       int64_t deadline)
+static inline int64_t put_some(struct prusik_ptrqueue *q, void *const *pointers, uint32_t count, int64_t deadline)
 {
 	int64_t r = try_put(q, pointers, count);
 
@@ -336,8 +335,7 @@ static bool any_null(void *const *pointers, uint32_t count)
 	return found;
 }
 
-int64_t prusik_ptrqueue_put_many(struct prusik_ptrqueue *queue, void *const *pointers, uint32_t count,
-				 int64_t deadline)
+int64_t prusik_ptrqueue_put_many(struct prusik_ptrqueue *queue, void *const *pointers, uint32_t count, int64_t deadline)
 {
 	uint32_t done = 0;
 
@@ -435,8 +433,7 @@ static int64_t get_slow(struct prusik_ptrqueue *q, void **ret_pointers, uint32_t
 	return r;
 }
 
-static inline int64_t get_some(struct prusik_ptrqueue *q, void **ret_pointers, uint32_t count,
-			       int64_t deadline)
+static inline int64_t get_some(struct prusik_ptrqueue *q, void **ret_pointers, uint32_t count, int64_t deadline)
 {
 	int64_t r = try_get(q, ret_pointers, count);
 
@@ -451,8 +448,7 @@ int prusik_ptrqueue_get(struct prusik_ptrqueue *queue, void **ret_pointer, int64
 	return r < 0 ? (int)r : 0;
 }
 
-int64_t prusik_ptrqueue_get_many(struct prusik_ptrqueue *queue, void **ret_pointers, uint32_t count,
-				 int64_t deadline)
+int64_t prusik_ptrqueue_get_many(struct prusik_ptrqueue *queue, void **ret_pointers, uint32_t count, int64_t deadline)
 {
 	if (!queue || !ret_pointers || count == 0)
 		return -EINVAL;

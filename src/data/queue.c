@@ -298,8 +298,7 @@ int prusik_queue_put_with(struct prusik_queue *queue, const void *data, uint64_t
 	return r < 0 ? (int)r : 0;
 }
 
-int64_t prusik_queue_put_many(struct prusik_queue *queue, const struct iovec *items, uint32_t count,
-			      int64_t deadline)
+int64_t prusik_queue_put_many(struct prusik_queue *queue, const struct iovec *items, uint32_t count, int64_t deadline)
 {
 	if (!queue || !items || count == 0)
 		return -EINVAL;

@@ -149,11 +149,11 @@ struct prk_queue_body {
 };
 
 enum prk_node_state { /* of a leased or parked node */
-	PRK_NODE_LEASED = 1,
-	PRK_NODE_RESERVED,
-	PRK_NODE_ORDERED,
-	PRK_NODE_DELAYED,
-	PRK_NODE_DEAD,
+		      PRK_NODE_LEASED = 1,
+		      PRK_NODE_RESERVED,
+		      PRK_NODE_ORDERED,
+		      PRK_NODE_DELAYED,
+		      PRK_NODE_DEAD,
 };
 
 /* A node: this, then the payload. */

@@ -16,8 +16,7 @@
 #define NAMED_ROOM (64u << 10) /* of an arena, beside the queue */
 #define LINE 64u
 
-_Static_assert(offsetof(struct prk_queue_body, put_lock) == 64 &&
-		       offsetof(struct prk_queue_body, get_lock) == 128 &&
+_Static_assert(offsetof(struct prk_queue_body, put_lock) == 64 && offsetof(struct prk_queue_body, get_lock) == 128 &&
 		       offsetof(struct prk_queue_body, undo) == 192 - 8 &&
 		       offsetof(struct prk_queue_body, ordered) == 704 && sizeof(struct prk_queue_body) == 1024,
 	       "putters and takers have cache lines of their own");
@@ -111,8 +110,8 @@ static bool is_queue(const struct prk_queue_body *b, uint64_t bytes)
 	return prk_load64_acq(&b->magic) == PRK_QUEUE_MAGIC && /* acq [queue.magic] */
 	       b->version == PRK_QUEUE_VERSION && b->signature == signature() && b->capacity > 0 &&
 	       b->capacity <= CAPACITY_MAX && b->size == power_of_two(b->capacity) && b->item_max > 0 &&
-	       b->item_max <= ITEM_MAX_MAX && b->undo.damaged == 0 && b->kind <= PRUSIK_QUEUE_PRIORITY && b->lease >= 0 &&
-	       body_bytes(b->size, b->item_max) <= bytes;
+	       b->item_max <= ITEM_MAX_MAX && b->undo.damaged == 0 && b->kind <= PRUSIK_QUEUE_PRIORITY &&
+	       b->lease >= 0 && body_bytes(b->size, b->item_max) <= bytes;
 }
 
 static int make_handle(struct prk_queue_body *body, bool private_memory, struct prusik_queue **ret_queue)

@@ -91,8 +91,8 @@ static bool knows_time(const struct prusik_queue *q)
 }
 
 /* In a queue that is not plain: as try_take. */
-static int64_t take_chosen(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to,
-			   uint32_t end, struct outlook *outlook)
+static int64_t take_chosen(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to, uint32_t end,
+			   struct outlook *outlook)
 {
 	bool others;
 
@@ -107,8 +107,7 @@ static int64_t take_chosen(struct prusik_queue *q, uint32_t count, const struct 
 	return at_end(q, end, others) ? -EPIPE : -EAGAIN;
 }
 
-static int64_t take_plain(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to,
-			  uint32_t end)
+static int64_t take_plain(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to, uint32_t end)
 {
 	bool others;
 
@@ -143,8 +142,7 @@ static int64_t try_take(struct prusik_queue *q, uint32_t count, const struct tak
 }
 
 /* The same, and tell those who must know. */
-static int64_t take_once(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to,
-			 int64_t *ret_again)
+static int64_t take_once(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to, int64_t *ret_again)
 {
 	struct outlook outlook = { .again = PRUSIK_FOREVER };
 	int64_t r = try_take(q, count, how, to, &outlook);
@@ -167,8 +165,7 @@ static int wait_until(struct prusik_queue *q, uint32_t seen, uint32_t epoch, int
 	return r == -ETIMEDOUT && again < deadline ? 0 : r;
 }
 
-static int64_t take_some(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to,
-			 int64_t deadline)
+static int64_t take_some(struct prusik_queue *q, uint32_t count, const struct taking *how, void *to, int64_t deadline)
 {
 	int64_t again, r = take_once(q, count, how, to, &again);
 
@@ -334,8 +331,7 @@ int64_t prusik_queue_get(struct prusik_queue *queue, void *buffer, uint64_t capa
 	return r < 0 ? r : (int64_t)item.iov_len;
 }
 
-int64_t prusik_queue_get_many(struct prusik_queue *queue, struct iovec *items, uint32_t count,
-			      int64_t deadline)
+int64_t prusik_queue_get_many(struct prusik_queue *queue, struct iovec *items, uint32_t count, int64_t deadline)
 {
 	if (!queue || !items || count == 0)
 		return -EINVAL;
@@ -424,8 +420,7 @@ static int64_t take_first_chosen(struct prusik_queue *q, uint32_t n, void *to, s
 	return i;
 }
 
-static int64_t take_up_to(struct prusik_queue *q, struct prusik_lease *ret_leases, uint32_t count,
-			  int64_t deadline)
+static int64_t take_up_to(struct prusik_queue *q, struct prusik_lease *ret_leases, uint32_t count, int64_t deadline)
 {
 	static const struct taking take = { take_first_plain, take_first_chosen };
 

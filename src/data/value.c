@@ -203,32 +203,32 @@ static inline int is_of(const struct prusik_value *v, uint32_t kind)
 #define BITS(name, value) ((union number){ .name = (value) }).u
 
 /* get, set, add and cas of a kind: suffix of the names, its type, the member of union number, delta's type and member. */
-#define NUMBER_VERBS(suffix, its_kind, type, member, delta_type, delta_member)                                     \
-	int prusik_value_get##suffix(const struct prusik_value *value, type *ret_number)                           \
-	{                                                                                                          \
-		int r = ret_number ? is_of(value, its_kind) : -EINVAL;                                             \
-                                                                                                                   \
-		if (r == 0)                                                                                        \
-			*ret_number = ((union number){ .u = number_now(value->body) }).member;                     \
-		return r;                                                                                          \
-	}                                                                                                          \
-	int prusik_value_set##suffix(struct prusik_value *value, type number)                                      \
-	{                                                                                                          \
-		int r = is_of(value, its_kind);                                                                    \
-                                                                                                                   \
-		return r < 0 ? r : change(value, its_kind, SET, BITS(member, number), 0, NULL);                    \
-	}                                                                                                          \
-	int prusik_value_add##suffix(struct prusik_value *value, delta_type delta, type *ret_number)               \
-	{                                                                                                          \
-		int r = is_of(value, its_kind);                                                                    \
-                                                                                                                   \
-		return r < 0 ? r : change(value, its_kind, ADD, BITS(delta_member, delta), 0, ret_number);         \
-	}                                                                                                          \
-	int prusik_value_cas##suffix(struct prusik_value *value, type expected, type number)                       \
-	{                                                                                                          \
-		int r = is_of(value, its_kind);                                                                    \
-                                                                                                                   \
-		return r < 0 ? r : change(value, its_kind, CAS, BITS(member, expected), BITS(member, number), NULL); \
+#define NUMBER_VERBS(suffix, its_kind, type, member, delta_type, delta_member)                                         \
+	int prusik_value_get##suffix(const struct prusik_value *value, type *ret_number)                               \
+	{                                                                                                              \
+		int r = ret_number ? is_of(value, its_kind) : -EINVAL;                                                 \
+                                                                                                                       \
+		if (r == 0)                                                                                            \
+			*ret_number = ((union number){ .u = number_now(value->body) }).member;                         \
+		return r;                                                                                              \
+	}                                                                                                              \
+	int prusik_value_set##suffix(struct prusik_value *value, type number)                                          \
+	{                                                                                                              \
+		int r = is_of(value, its_kind);                                                                        \
+                                                                                                                       \
+		return r < 0 ? r : change(value, its_kind, SET, BITS(member, number), 0, NULL);                        \
+	}                                                                                                              \
+	int prusik_value_add##suffix(struct prusik_value *value, delta_type delta, type *ret_number)                   \
+	{                                                                                                              \
+		int r = is_of(value, its_kind);                                                                        \
+                                                                                                                       \
+		return r < 0 ? r : change(value, its_kind, ADD, BITS(delta_member, delta), 0, ret_number);             \
+	}                                                                                                              \
+	int prusik_value_cas##suffix(struct prusik_value *value, type expected, type number)                           \
+	{                                                                                                              \
+		int r = is_of(value, its_kind);                                                                        \
+                                                                                                                       \
+		return r < 0 ? r : change(value, its_kind, CAS, BITS(member, expected), BITS(member, number), NULL);   \
 	}
 
 NUMBER_VERBS(, PRUSIK_VALUE_INT, int64_t, i, int64_t, i)

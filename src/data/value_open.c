@@ -7,7 +7,8 @@
 
 #define LINE 64u
 
-_Static_assert(offsetof(struct prk_value_body, word) == LINE && sizeof(struct prk_value_body) == 2 * LINE, "shared layout");
+_Static_assert(offsetof(struct prk_value_body, word) == LINE && sizeof(struct prk_value_body) == 2 * LINE,
+	       "shared layout");
 
 /* What a value is, or is to be. */
 struct plan {
@@ -163,7 +164,9 @@ int prusik_value_open_named(const char *name, const struct prusik_value_options 
 	bool existing = options && (options->flags & PRUSIK_EXISTING);
 	int r = (existing ? expect : settle)(options, &plan);
 
-	return r < 0 ? r : prk_handle_open_named(&sort, name, plan.flags, 0, existing ? 0 : bytes_of(plan.kind, plan.size), &plan, ret_value);
+	return r < 0 ? r :
+		       prk_handle_open_named(&sort, name, plan.flags, 0, existing ? 0 : bytes_of(plan.kind, plan.size),
+					     &plan, ret_value);
 }
 
 void prusik_value_free(struct prusik_value *value)

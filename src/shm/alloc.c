@@ -130,8 +130,8 @@ int prk_block_push(struct prusik_arena *arena, struct prk_block *block, uint64_t
  * its next. NULL: corrupt. A list that runs in a circle has a block whose prev is
  * not where we came from.
  */
-static struct prk_block *list_step(const struct prusik_arena *arena, uint32_t class, uint64_t prev,
-				   uint64_t *offset, uint64_t *ret_size)
+static struct prk_block *list_step(const struct prusik_arena *arena, uint32_t class, uint64_t prev, uint64_t *offset,
+				   uint64_t *ret_size)
 {
 	struct prk_block *block = prk_block_get(arena, *offset, PRK_BLOCK_FREE, ret_size);
 
@@ -142,8 +142,7 @@ static struct prk_block *list_step(const struct prusik_arena *arena, uint32_t cl
 }
 
 /* The first of up to looks blocks of the class that is long enough. */
-static int list_find(struct prusik_arena *arena, uint32_t class, uint64_t need, uint64_t looks,
-		     uint64_t *ret_offset)
+static int list_find(struct prusik_arena *arena, uint32_t class, uint64_t need, uint64_t looks, uint64_t *ret_offset)
 {
 	uint64_t next = prk_load64_rlx(&arena->shm->head[class]), prev = 0, size;
 
@@ -245,8 +244,7 @@ static void account_blocks(struct prusik_arena *arena, uint64_t bytes, uint64_t 
 }
 
 /* Make need bytes of the free block at offset a block in that state. 10 words at most. */
-static int block_take(struct prusik_arena *arena, uint64_t offset, uint64_t need,
-		      enum prk_block_state state)
+static int block_take(struct prusik_arena *arena, uint64_t offset, uint64_t need, enum prk_block_state state)
 {
 	uint64_t size;
 	struct prk_block *block = prk_block_get(arena, offset, PRK_BLOCK_FREE, &size);
@@ -277,8 +275,8 @@ static uint64_t block_needed(const struct prusik_arena *arena, uint64_t size)
 }
 
 /* What prusik_arena_alloc would use for that request, now. */
-static int block_look(struct prusik_arena *arena, uint64_t size, const uint64_t *link,
-		      uint64_t *ret_need, uint64_t *ret_offset)
+static int block_look(struct prusik_arena *arena, uint64_t size, const uint64_t *link, uint64_t *ret_need,
+		      uint64_t *ret_offset)
 {
 	if (prk_load64_rlx(link) != 0)
 		return -EEXIST;
@@ -292,8 +290,7 @@ static int block_look(struct prusik_arena *arena, uint64_t size, const uint64_t 
 	return r < 0 ? r : block_find(arena, *ret_need, ret_offset);
 }
 
-static int block_take_for(struct prusik_arena *arena, uint64_t offset, uint64_t need,
-			  uint64_t *link)
+static int block_take_for(struct prusik_arena *arena, uint64_t offset, uint64_t need, uint64_t *link)
 {
 	block_zero(arena, offset, dirty_end(arena, offset, need));
 	int r = block_take(arena, offset, need, PRK_BLOCK_USED);
@@ -331,8 +328,7 @@ static int block_absorb(struct prusik_arena *arena, uint64_t offset, uint64_t *s
 }
 
 /* Free the block, which was found in place. 14 words at most. */
-static int block_release(struct prusik_arena *arena, struct prk_block *block, uint64_t offset,
-			 uint64_t size)
+static int block_release(struct prusik_arena *arena, struct prk_block *block, uint64_t offset, uint64_t size)
 {
 	uint64_t before = prk_load64_rlx(&block->before);
 
@@ -357,8 +353,8 @@ static int block_release(struct prusik_arena *arena, struct prk_block *block, ui
  * Do the neighbours agree that a block lies there? Bytes of a payload that happen
  * to look like a header do not pass.
  */
-static bool block_in_place(const struct prusik_arena *arena, const struct prk_block *block,
-			   uint64_t offset, uint64_t size)
+static bool block_in_place(const struct prusik_arena *arena, const struct prk_block *block, uint64_t offset,
+			   uint64_t size)
 {
 	uint64_t before = prk_load64_rlx(&block->before);
 	struct prk_block *left = prk_block_at(arena, before);
@@ -405,8 +401,7 @@ static void claim_set(struct prusik_arena *arena, struct prk_claim *claim, uint6
 	word_set(arena, claims, prk_load64_rlx(claims) + (offset ? 1 : UINT64_MAX));
 }
 
-static int claim_make(struct prusik_arena *arena, struct prk_claim *claim, uint64_t offset,
-		      uint64_t need)
+static int claim_make(struct prusik_arena *arena, struct prk_claim *claim, uint64_t offset, uint64_t need)
 {
 	int r = block_take(arena, offset, need, PRK_BLOCK_CLAIMED);
 
@@ -465,8 +460,8 @@ static int claim_link(struct prusik_arena *arena, uint64_t offset, uint64_t *lin
 /* ---- the public calls ---- */
 
 /* Gives the lock up, zeroes, takes it again. */
-static int alloc_long(struct prusik_arena *arena, struct prk_claim *claim, uint64_t offset,
-		      uint64_t need, uint64_t *link)
+static int alloc_long(struct prusik_arena *arena, struct prk_claim *claim, uint64_t offset, uint64_t need,
+		      uint64_t *link)
 {
 	uint64_t end = dirty_end(arena, offset, need);
 	int r = prk_arena_unlock(arena, claim_make(arena, claim, offset, need));
@@ -529,8 +524,7 @@ int prk_arena_longest(struct prusik_arena *arena, uint64_t *ret_size)
 	uint32_t class = PRK_CLASSES;
 
 	*ret_size = 0;
-	for (uint32_t c = class_with_block(arena->shm, 0); c < PRK_CLASSES;
-	     c = class_with_block(arena->shm, c + 1))
+	for (uint32_t c = class_with_block(arena->shm, 0); c < PRK_CLASSES; c = class_with_block(arena->shm, c + 1))
 		class = c;
 	return class == PRK_CLASSES ? 0 : list_longest(arena, class, ret_size);
 }

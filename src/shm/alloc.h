@@ -44,8 +44,7 @@ static inline uint64_t prk_block_state(uint64_t word)
 /* The block at that offset, or NULL where none can be. Its bytes are not looked at. */
 static inline struct prk_block *prk_block_at(const struct prusik_arena *arena, uint64_t offset)
 {
-	bool can = offset >= PRK_ARENA_FIRST && offset < arena->end &&
-		   (offset - PRK_ARENA_FIRST) % PRK_GRANULE == 0;
+	bool can = offset >= PRK_ARENA_FIRST && offset < arena->end && (offset - PRK_ARENA_FIRST) % PRK_GRANULE == 0;
 
 	return can ? (struct prk_block *)(void *)((char *)arena->shm + offset) : NULL;
 }

@@ -31,8 +31,7 @@ static bool arena_roll_back(struct prusik_arena *arena)
 	struct prk_arena_shm *shm = arena->shm;
 	uint64_t known = prk_arena_learn(arena);
 
-	return prk_undo_rollback(&shm->undo, &shm->size, (char *)shm + known) &&
-	       prk_arena_measure(arena) == 0;
+	return prk_undo_rollback(&shm->undo, &shm->size, (char *)shm + known) && prk_arena_measure(arena) == 0;
 }
 
 /* After a death: put things right, or say for ever that it cannot be done. */
@@ -200,8 +199,7 @@ bool prk_arena_is_link(const struct prusik_arena *arena, const uint64_t *link)
 
 /* ---- roots ---- */
 
-static struct prk_root *root_find(struct prk_arena_shm *shm, uint64_t count,
-				  const struct prk_root *wanted)
+static struct prk_root *root_find(struct prk_arena_shm *shm, uint64_t count, const struct prk_root *wanted)
 {
 	for (uint64_t i = 0; i < count; i++)
 		if (memcmp(shm->root[i].name, wanted->name, sizeof wanted->name) == 0)
@@ -209,8 +207,7 @@ static struct prk_root *root_find(struct prk_arena_shm *shm, uint64_t count,
 	return NULL;
 }
 
-int prk_arena_root_locked(struct prusik_arena *arena, const char *name, bool create,
-			  uint64_t **ret_link)
+int prk_arena_root_locked(struct prusik_arena *arena, const char *name, bool create, uint64_t **ret_link)
 {
 	struct prk_arena_shm *shm = arena->shm;
 	uint64_t count = prk_load64_rlx(&shm->roots);

@@ -223,8 +223,7 @@ int prk_arena_lock(struct prusik_arena *arena) PRUSIK_MUST_USE;
 int prk_arena_unlock(struct prusik_arena *arena, int result);
 
 /* prusik_arena_root; -ENOENT where there is none and create is false. */
-int prk_arena_root_locked(struct prusik_arena *arena, const char *name, bool create,
-			  uint64_t **ret_link);
+int prk_arena_root_locked(struct prusik_arena *arena, const char *name, bool create, uint64_t **ret_link);
 
 /*
  * For objects too large to be made in one step: of those who hold this lock only

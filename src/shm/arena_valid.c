@@ -43,8 +43,8 @@ static bool blocks_valid(struct prusik_arena *arena, struct prk_tally *tally)
 		uint64_t word = prk_load64_rlx(&block->word), size = prk_block_size(word);
 		bool both_free = state == PRK_BLOCK_FREE && prk_block_state(word) == PRK_BLOCK_FREE;
 		state = prk_block_state(word);
-		if (both_free || size == 0 || size > arena->end - offset ||
-		    prk_load64_rlx(&block->before) != before || !count_block(tally, state, size))
+		if (both_free || size == 0 || size > arena->end - offset || prk_load64_rlx(&block->before) != before ||
+		    !count_block(tally, state, size))
 			return false;
 		before = offset;
 		offset += size;
@@ -76,7 +76,7 @@ static bool lists_valid(struct prusik_arena *arena, const struct prk_tally *tall
 {
 	uint64_t listed = 0;
 
-	for (uint32_t class = 0; class < PRK_CLASSES; class++) {
+	for (uint32_t class = 0; class < PRK_CLASSES; class ++) {
 		bool some = prk_load64_rlx(&arena->shm->head[class]) != 0;
 		bool marked = prk_load64_rlx(&arena->shm->map[class / 64]) >> class % 64 & 1;
 		int64_t n = list_length(arena, class);
@@ -136,9 +136,8 @@ static bool valid_locked(struct prusik_arena *arena)
 {
 	struct prk_tally tally = { 0 };
 
-	return blocks_valid(arena, &tally) && lists_valid(arena, &tally) &&
-	       claims_valid(arena, &tally) && roots_valid(arena) &&
-	       tally.used == prk_load64_rlx(&arena->shm->used) &&
+	return blocks_valid(arena, &tally) && lists_valid(arena, &tally) && claims_valid(arena, &tally) &&
+	       roots_valid(arena) && tally.used == prk_load64_rlx(&arena->shm->used) &&
 	       tally.blocks == prk_load64_rlx(&arena->shm->blocks) && fresh_valid(arena);
 }
 

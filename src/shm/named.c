@@ -78,13 +78,10 @@ static const struct kind {
 	[PRUSIK_KIND_LOCK] = { "lock", sizeof(struct prusik_lock), NULL, NULL, NULL },
 	[PRUSIK_KIND_RLOCK] = { "rlock", sizeof(struct prusik_rlock), NULL, NULL, NULL },
 	[PRUSIK_KIND_RWLOCK] = { "rwlock", sizeof(struct prusik_rwlock), NULL, NULL, NULL },
-	[PRUSIK_KIND_SEMAPHORE] = { "semaphore", sizeof(struct prusik_semaphore), make_semaphore, NULL,
-				    NULL },
-	[PRUSIK_KIND_PERMITS] = { "permits", sizeof(struct prusik_permits), make_permits, permits_bytes,
-				  permits_of },
+	[PRUSIK_KIND_SEMAPHORE] = { "semaphore", sizeof(struct prusik_semaphore), make_semaphore, NULL, NULL },
+	[PRUSIK_KIND_PERMITS] = { "permits", sizeof(struct prusik_permits), make_permits, permits_bytes, permits_of },
 	[PRUSIK_KIND_EVENT] = { "event", sizeof(struct prusik_event), make_event, NULL, NULL },
-	[PRUSIK_KIND_BARRIER] = { "barrier", sizeof(struct prusik_barrier), make_barrier, barrier_bytes,
-				  parties_of },
+	[PRUSIK_KIND_BARRIER] = { "barrier", sizeof(struct prusik_barrier), make_barrier, barrier_bytes, parties_of },
 	[PRUSIK_KIND_ONCE] = { "once", sizeof(struct prusik_once), NULL, NULL, NULL },
 	[PRUSIK_KIND_CONDITION] = { "condition", sizeof(struct prusik_named_condition), NULL, NULL, NULL },
 };
@@ -161,8 +158,8 @@ static int find_extra(struct prusik_named *handle)
 
 static int open_object(const char *name, struct wish *wish, struct prusik_named *handle)
 {
-	int r = prk_named_open_within(name, wish->kind->noun, wish->options.flags, ROOM + wish->bytes + wish->options.extra, 1,
-				      make_object, wish, &handle->arena);
+	int r = prk_named_open_within(name, wish->kind->noun, wish->options.flags,
+				      ROOM + wish->bytes + wish->options.extra, 1, make_object, wish, &handle->arena);
 
 	if (r < 0)
 		return r;

@@ -82,8 +82,7 @@ static bool name_of(const char *file, char ret_name[PRUSIK_NAME_MAX + 1])
 }
 
 /* visit each object's file; the directory is dir's. */
-static int each_file(int dir, int (*visit)(int dir, const char *file, const char *name, void *context),
-		     void *context)
+static int each_file(int dir, int (*visit)(int dir, const char *file, const char *name, void *context), void *context)
 {
 	char name[PRUSIK_NAME_MAX + 1];
 	struct dirent *entry;

@@ -17,13 +17,10 @@
 #define SUFFIX PRK_SEGMENT_SUFFIX
 #define SEGMENT_PAGE PRK_ARENA_PAGE
 
-_Static_assert(sizeof(struct prk_block) == 32 && sizeof(struct prk_claim) == 16 &&
-		       sizeof(struct prk_root) == 72,
+_Static_assert(sizeof(struct prk_block) == 32 && sizeof(struct prk_claim) == 16 && sizeof(struct prk_root) == 72,
 	       "shared layout");
-_Static_assert((PRK_ARENA_FIRST + sizeof(struct prk_block)) % PRK_GRANULE == 0,
-	       "payloads are aligned");
-_Static_assert(PRK_ARENA_LEAST % SEGMENT_PAGE == 0 && PRK_ARENA_FIRST < PRK_ARENA_LEAST - 4096,
-	       "there is room");
+_Static_assert((PRK_ARENA_FIRST + sizeof(struct prk_block)) % PRK_GRANULE == 0, "payloads are aligned");
+_Static_assert(PRK_ARENA_LEAST % SEGMENT_PAGE == 0 && PRK_ARENA_FIRST < PRK_ARENA_LEAST - 4096, "there is room");
 
 /* Two builds that disagree about the layout disagree about this. */
 static uint32_t segment_signature(void)
@@ -81,7 +78,9 @@ int prk_segment_file(const char *name, char file[PRK_SEGMENT_NAME])
 
 static uint64_t rounded(uint64_t size)
 {
-	return size > PRK_ARENA_MAX ? PRK_ARENA_MAX : size < PRK_ARENA_LEAST ? PRK_ARENA_LEAST : (size + SEGMENT_PAGE - 1) & ~(SEGMENT_PAGE - 1);
+	return size > PRK_ARENA_MAX   ? PRK_ARENA_MAX :
+	       size < PRK_ARENA_LEAST ? PRK_ARENA_LEAST :
+					(size + SEGMENT_PAGE - 1) & ~(SEGMENT_PAGE - 1);
 }
 
 /* size bytes are there, limit bytes of addresses are wanted. */
@@ -177,8 +176,7 @@ static int map_new(int fd, uint64_t size, const struct prk_segment_plan *plan, s
 	return r;
 }
 
-static int create_in(int dir, const char *file, const struct prk_segment_plan *plan,
-		     struct prusik_arena *arena)
+static int create_in(int dir, const char *file, const struct prk_segment_plan *plan, struct prusik_arena *arena)
 {
 	uint64_t size = rounded(plan->size);
 	int fd = make_file(dir, size);
@@ -242,8 +240,7 @@ static int check_file(int fd, struct prk_arena_shm *ret_head, struct stat *ret_s
 	r = prk_sys_fstat(fd, ret_stat);
 	if (r < 0)
 		return r;
-	if (n != sizeof *ret_head || !header_is_ours(ret_head) ||
-	    !lengths_fit(ret_head, (uint64_t)ret_stat->st_size))
+	if (n != sizeof *ret_head || !header_is_ours(ret_head) || !lengths_fit(ret_head, (uint64_t)ret_stat->st_size))
 		return -EPROTO;
 	return ret_head->domain == prk_domain() ? 0 : -ESTALE;
 }
@@ -438,8 +435,7 @@ static int attach(int dir, const char *file, const struct prk_segment_plan *plan
 	return r;
 }
 
-int prk_segment_create(const char *file, const struct prk_segment_plan *plan,
-		       struct prusik_arena **ret_arena)
+int prk_segment_create(const char *file, const struct prk_segment_plan *plan, struct prusik_arena **ret_arena)
 {
 	if (plan->size > PRK_ARENA_MAX || plan->limit > PRK_ARENA_MAX)
 		return -ENOSPC;
@@ -565,8 +561,9 @@ int prk_arena_private(uint64_t size, struct prusik_arena **ret_arena)
 		prk_sys_free(arena);
 		return r;
 	}
-	*arena = (struct prusik_arena){ .shm = shm, .limit = bytes, .known = bytes, .fd = -1,
-					.zero_locked = PRK_ARENA_ZERO_LOCKED };
+	*arena = (struct prusik_arena){
+		.shm = shm, .limit = bytes, .known = bytes, .fd = -1, .zero_locked = PRK_ARENA_ZERO_LOCKED
+	};
 	prk_huge_private(shm, bytes);
 	write_header(arena, bytes, &plan);
 	*ret_arena = arena;

@@ -56,8 +56,7 @@ int prk_segment_file(const char *name, char file[PRK_SEGMENT_NAME]);
  * Make a segment, with that name unless file is NULL. 0, -EEXIST (also when a dead
  * one has the name), what make returned, or causes of the file system's.
  */
-int prk_segment_create(const char *file, const struct prk_segment_plan *plan,
-		       struct prusik_arena **ret_arena);
+int prk_segment_create(const char *file, const struct prk_segment_plan *plan, struct prusik_arena **ret_arena);
 
 /*
  * Attach. A dead one is removed first: -ENOENT. kind NULL: any, else -EPROTOTYPE. Other

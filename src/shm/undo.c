@@ -3,8 +3,7 @@
 
 static bool inside(const char *word, uint64_t size, const char *low, const char *high)
 {
-	return word >= low && word <= high && (uint64_t)(high - word) >= size &&
-	       (uintptr_t)word % size == 0;
+	return word >= low && word <= high && (uint64_t)(high - word) >= size && (uintptr_t)word % size == 0;
 }
 
 void prk_undo_damage(struct prk_undo *log)

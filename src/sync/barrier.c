@@ -286,8 +286,7 @@ static int find_room(struct prusik_barrier *barrier, uint32_t *ret_round, int64_
 	}
 }
 
-int64_t prusik_barrier_wait(struct prusik_barrier *barrier, int (*action)(void *), void *arg,
-			    int64_t deadline)
+int64_t prusik_barrier_wait(struct prusik_barrier *barrier, int (*action)(void *), void *arg, int64_t deadline)
 {
 	uint32_t round = 0;
 	int r = check(barrier);

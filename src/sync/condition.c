@@ -43,8 +43,7 @@ static int check(const struct prusik_condition *condition, const struct prusik_l
 }
 
 /* depth: NULL, or that of the rlock which lock belongs to. The caller holds lock. */
-static int wait_once(struct prusik_condition *condition, struct prusik_lock *lock, uint32_t *depth,
-		     int64_t deadline)
+static int wait_once(struct prusik_condition *condition, struct prusik_lock *lock, uint32_t *depth, int64_t deadline)
 {
 	uint32_t times = depth ? prk_load32_rlx(depth) : 0;
 	uint32_t epoch = prk_epoch();
@@ -84,14 +83,13 @@ int prusik_condition_wait(struct prusik_condition *condition, struct prusik_lock
 	return r < 0 ? r : wait_once(condition, lock, NULL, deadline);
 }
 
-int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock,
-			      int (*predicate)(void *), void *arg, int64_t deadline)
+int prusik_condition_wait_for(struct prusik_condition *condition, struct prusik_lock *lock, int (*predicate)(void *),
+			      void *arg, int64_t deadline)
 {
 	return wait_for(condition, lock, NULL, predicate, arg, deadline);
 }
 
-int prusik_condition_wait_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock,
-				int64_t deadline)
+int prusik_condition_wait_rlock(struct prusik_condition *condition, struct prusik_rlock *rlock, int64_t deadline)
 {
 	int r = prk_misplaced(rlock) ? -EINVAL : check(condition, &rlock->lock);
 

@@ -90,8 +90,7 @@ static __attribute__((noinline)) int slow(struct prusik_once *once, int (*functi
 	return r;
 }
 
-int prusik_once(struct prusik_once *once, int (*function)(void *arg, int recovered), void *arg,
-		int64_t deadline)
+int prusik_once(struct prusik_once *once, int (*function)(void *arg, int recovered), void *arg, int64_t deadline)
 {
 	if (prk_misplaced(once) || !function)
 		return -EINVAL;

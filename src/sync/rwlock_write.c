@@ -15,8 +15,7 @@ _Static_assert(PRUSIK_RWLOCK_READERS % 4 == 0, "some");
 /* Not 0 when one of these four is not. A writer looks at all: four at a time is faster. */
 static uint32_t some(const uint32_t *four)
 {
-	return prk_load32_sc(four) | prk_load32_sc(four + 1) | prk_load32_sc(four + 2) |
-	       prk_load32_sc(four + 3);
+	return prk_load32_sc(four) | prk_load32_sc(four + 1) | prk_load32_sc(four + 2) | prk_load32_sc(four + 3);
 }
 
 /* Is he of that place inside, and alive? The dead leave. */
@@ -252,7 +251,8 @@ int prusik_rwlock_write(struct prusik_rwlock *rwlock, int64_t deadline)
 		return -EINVAL;
 	/* sc [rwlock.writer]: pairs with prk_rwlock_open */
 	if (__builtin_expect(place == 0 || prk_load32_rlx(&rwlock->reader[place]) == self->id ||
-				     !prk_cas32_sc(&rwlock->writer.word, &nobody, self->id), 0))
+				     !prk_cas32_sc(&rwlock->writer.word, &nobody, self->id),
+			     0))
 		return write_otherwise(rwlock, deadline);
 	self->held++;
 	return write_alone(rwlock, deadline);

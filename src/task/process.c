@@ -152,9 +152,7 @@ static int pause_until(int64_t deadline)
 
 	if (deadline == PRUSIK_NOW || prusik_now() >= deadline)
 		return -ETIMEDOUT;
-	return prk_wait_private(&never_woken, 0, deadline < slice ? deadline : slice) == -ECANCELED ?
-		       -ECANCELED :
-		       0;
+	return prk_wait_private(&never_woken, 0, deadline < slice ? deadline : slice) == -ECANCELED ? -ECANCELED : 0;
 }
 
 static int join_child(struct prusik_process *process, int64_t deadline, int *ret_code)

@@ -112,7 +112,7 @@ struct prk_family {
 	struct prk_helper guard, server;
 	struct prk_note *server_note;
 	uint32_t server_taken; /* of its answers */
-	pid_t server_told;     /* the last of its copies that we know of */
+	pid_t server_told; /* the last of its copies that we know of */
 };
 
 /* Makes it, if need be, with our own pidfd. 0, or -errno. */
@@ -239,8 +239,7 @@ int prk_registered(int (*function)(void *), const char **ret_name);
 
 int prk_start_spawn(struct prk_start *start);
 /* Start this program anew, to do what "WHAT" says with two descriptors. */
-pid_t prk_image_start(const char *what, const int *fds, unsigned int count, const int streams[3],
-		      int *ret_pidfd);
+pid_t prk_image_start(const char *what, const int *fds, unsigned int count, const int streams[3], int *ret_pidfd);
 bool prk_image_prepared(void);
 
 /* ---- process_server.c ---- */

@@ -84,8 +84,8 @@ void prk_gate_pass(const uint32_t *gate, uint32_t number, int parent_pidfd)
 			state = look_at(gate, number); /* it may have opened it since, and then ended */
 			break;
 		}
-		prk_sys_futex_wait((uint32_t *)(uintptr_t)gate,
-				   number * PRK_GATE_ONE | PRK_GATE_CLOSED, prusik_in_ns(GATE_SLICE));
+		prk_sys_futex_wait((uint32_t *)(uintptr_t)gate, number * PRK_GATE_ONE | PRK_GATE_CLOSED,
+				   prusik_in_ns(GATE_SLICE));
 	}
 	if (state != PRK_GATE_GO)
 		_exit(0);

@@ -182,8 +182,7 @@ static int exchange(struct talk *talk)
 	}
 }
 
-static int take_outputs(struct prusik_process *process, struct prusik_output *ret_out,
-			struct prusik_output *ret_err)
+static int take_outputs(struct prusik_process *process, struct prusik_output *ret_out, struct prusik_output *ret_err)
 {
 	for (int which = 1; which < 3; which++) {
 		int r = process->stream[which] >= 0 ? read_memory(process, which) : 0;
@@ -201,9 +200,8 @@ static int take_outputs(struct prusik_process *process, struct prusik_output *re
 	return 0;
 }
 
-int prusik_process_communicate(struct prusik_process *process, const void *input, uint64_t length,
-			       int64_t deadline, struct prusik_output *ret_out,
-			       struct prusik_output *ret_err)
+int prusik_process_communicate(struct prusik_process *process, const void *input, uint64_t length, int64_t deadline,
+			       struct prusik_output *ret_out, struct prusik_output *ret_err)
 {
 	struct talk talk = {
 		.process = process,

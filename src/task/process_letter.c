@@ -175,8 +175,7 @@ int prk_letter_open(int fd, struct prk_letter **ret_letter)
 	r = map_first(fd, ret_letter);
 	if (r < 0)
 		return r;
-	if ((*ret_letter)->magic == PRK_LETTER_MAGIC &&
-	    (*ret_letter)->descriptor_count <= PRK_DESCRIPTORS_MAX &&
+	if ((*ret_letter)->magic == PRK_LETTER_MAGIC && (*ret_letter)->descriptor_count <= PRK_DESCRIPTORS_MAX &&
 	    (*ret_letter)->argument_length <= (uint64_t)st.st_size - PRK_LETTER_BYTES)
 		return 0;
 	prk_sys_munmap(*ret_letter, PRK_LETTER_BYTES);

@@ -17,9 +17,9 @@
 
 struct plumbing {
 	int theirs[3]; /* to become the program's 0, 1, 2; -1: ours */
-	int ours[3];   /* our ends; -1: none */
+	int ours[3]; /* our ends; -1: none */
 	uint32_t pipes; /* bit i: ours[i] is the end of one */
-	int given[3];  /* not 0: theirs is the caller's own, or another one's; not to be closed */
+	int given[3]; /* not 0: theirs is the caller's own, or another one's; not to be closed */
 };
 
 /* ---- streams ---- */
@@ -153,7 +153,9 @@ static int execute(struct run *run)
 		.directory = options->directory,
 		.keep = options->descriptors,
 		.keep_count = options->descriptor_count,
-		.group = options->group == 0 ? -1 : options->group == 1 ? 0 : (int)options->group,
+		.group = options->group == 0 ? -1 :
+			 options->group == 1 ? 0 :
+					       (int)options->group,
 		.session = options->new_session != 0,
 		.guard = options->daemon ? run->family->guard.socket : -1,
 		.parent = run->family->self,

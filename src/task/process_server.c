@@ -90,8 +90,7 @@ static int place(struct delivery *delivery, const struct prk_letter *letter)
 			return -EBADF;
 	}
 	for (uint32_t i = 0; i < letter->descriptor_count; i++)
-		if (next >= delivery->count ||
-		    prk_sys_dup_to(delivery->fds[next++], letter->descriptors[i]) < 0)
+		if (next >= delivery->count || prk_sys_dup_to(delivery->fds[next++], letter->descriptors[i]) < 0)
 			return -EBADF;
 	while (next > 1)
 		prk_sys_close(delivery->fds[--next]);
@@ -101,16 +100,15 @@ static int place(struct delivery *delivery, const struct prk_letter *letter)
 /* False: the program has ended, or does not want it any more. */
 static bool receive_letter(struct delivery *delivery, int socket, int parent_pidfd)
 {
-	struct pollfd fds[] = { { .fd = socket, .events = POLLIN },
-				{ .fd = parent_pidfd, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = socket, .events = POLLIN }, { .fd = parent_pidfd, .events = POLLIN } };
 
 	while (prk_sys_poll(fds, 2, PRUSIK_FOREVER) < 0)
 		;
 	if (!fds[0].revents)
 		return false;
 	delivery->count = PRK_SYS_FDS_MAX;
-	return prk_sys_receive(socket, &delivery->request, sizeof delivery->request, delivery->fds,
-			       &delivery->count, 0) == sizeof delivery->request;
+	return prk_sys_receive(socket, &delivery->request, sizeof delivery->request, delivery->fds, &delivery->count,
+			       0) == sizeof delivery->request;
 }
 
 __attribute__((noreturn)) static void be_spare(int socket, int parent_pidfd)
@@ -320,8 +318,7 @@ static int hear(struct prk_family *family, struct spare *ret_spare, int flags)
 {
 	struct answer answer = { 0 };
 	unsigned int count = 2;
-	ssize_t n = prk_sys_receive(family->server.socket, &answer, sizeof answer, ret_spare->fds, &count,
-				    flags);
+	ssize_t n = prk_sys_receive(family->server.socket, &answer, sizeof answer, ret_spare->fds, &count, flags);
 
 	if (n == 0)
 		return -ECONNRESET;

@@ -51,8 +51,7 @@ static char **environment_with(char *variable)
 	return environment;
 }
 
-pid_t prk_image_start(const char *what, const int *fds, unsigned int count, const int streams[3],
-		      int *ret_pidfd)
+pid_t prk_image_start(const char *what, const int *fds, unsigned int count, const int streams[3], int *ret_pidfd)
 {
 	char variable[80];
 	char *argv[] = { program_invocation_name, NULL };

@@ -123,8 +123,7 @@ static int fork_locked(struct prk_start *start)
 static int make_gate_locked(struct prk_family *family)
 {
 	void *page;
-	int r = prk_sys_mmap(&page, GATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			     -1, 0);
+	int r = prk_sys_mmap(&page, GATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (r == 0)
 		family->gate = page;
@@ -153,8 +152,7 @@ static int check(const struct prk_start *start)
 		return -EINVAL;
 	if (options->name && strnlen(options->name, PRUSIK_PROCESS_NAME_MAX + 1) > PRUSIK_PROCESS_NAME_MAX)
 		return -ENAMETOOLONG;
-	if ((options->argument_length && !start->argument) ||
-	    (options->descriptor_count && !options->descriptors) ||
+	if ((options->argument_length && !start->argument) || (options->descriptor_count && !options->descriptors) ||
 	    options->descriptor_count > PRK_DESCRIPTORS_MAX)
 		return -EINVAL;
 	for (uint32_t i = 0; i < options->descriptor_count; i++)
@@ -180,11 +178,9 @@ static void append(char *name, uint32_t number)
 		*name++ = digits[--n];
 }
 
-static struct prusik_process *new_process(struct prk_family *family,
-					  const struct prusik_process_options *options)
+static struct prusik_process *new_process(struct prk_family *family, const struct prusik_process_options *options)
 {
-	struct prusik_process *process =
-		prk_process_new(options->name ? options->name : "Process-", PRK_PROCESS_CHILD);
+	struct prusik_process *process = prk_process_new(options->name ? options->name : "Process-", PRK_PROCESS_CHILD);
 
 	if (!process)
 		return NULL;
@@ -240,8 +236,7 @@ static int start_any(struct prk_start *start, int (*identity)(void *), struct pr
 	return r;
 }
 
-int prusik_process_start(int (*function)(void *), void *argument,
-			 const struct prusik_process_options *options,
+int prusik_process_start(int (*function)(void *), void *argument, const struct prusik_process_options *options,
 			 struct prusik_process **ret_process)
 {
 	struct prk_start start = { .function = function, .argument = argument, .options = options };
@@ -254,8 +249,7 @@ static int run_own(void *own)
 	return ((struct prusik_process_own *)own)->run(own);
 }
 
-int prusik_process_start_own(struct prusik_process_own *own,
-			     const struct prusik_process_options *options,
+int prusik_process_start_own(struct prusik_process_own *own, const struct prusik_process_options *options,
 			     struct prusik_process **ret_process)
 {
 	if (!own || !own->run)

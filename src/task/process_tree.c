@@ -48,9 +48,9 @@ struct hunt {
 	const int *pidfds;
 	uint32_t count;
 	uint64_t *roots; /* a set of numbers */
-	uint32_t alive;  /* in this round: descendants, and roots that have not stopped yet */
-	uint32_t dying;  /* of them those who will die, or stop, as soon as they get a processor */
-	uint64_t who;    /* tells this round's from another's */
+	uint32_t alive; /* in this round: descendants, and roots that have not stopped yet */
+	uint32_t dying; /* of them those who will die, or stop, as soon as they get a processor */
+	uint64_t who; /* tells this round's from another's */
 	int denied;
 	uint32_t orphan_count;
 	pid_t *orphans;

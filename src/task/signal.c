@@ -21,8 +21,7 @@ static struct prk_signal_action *actions[PRUSIK_SIGNAL_MAX + 1];
 
 static bool exists(int signal)
 {
-	return signal >= 1 && signal <= PRUSIK_SIGNAL_MAX &&
-	       (prk_sys_signals() & PRUSIK_SIGNAL_BIT(signal));
+	return signal >= 1 && signal <= PRUSIK_SIGNAL_MAX && (prk_sys_signals() & PRUSIK_SIGNAL_BIT(signal));
 }
 
 static bool settable(int signal)
@@ -48,9 +47,8 @@ static uint64_t value_of(const siginfo_t *info)
 void prk_signal_read(const siginfo_t *info, struct prusik_signal_info *ret_info)
 {
 	bool from_kernel = info->si_code > 0 && info->si_signo != SIGCHLD;
-	bool has_value = info->si_signo == SIGCHLD
-				 ? info->si_code != SI_USER && info->si_code != SI_TKILL
-				 : info->si_code < 0 && info->si_code != SI_TKILL;
+	bool has_value = info->si_signo == SIGCHLD ? info->si_code != SI_USER && info->si_code != SI_TKILL :
+						     info->si_code < 0 && info->si_code != SI_TKILL;
 
 	*ret_info = (struct prusik_signal_info){
 		.signal = info->si_signo,
@@ -92,8 +90,7 @@ static struct prk_signal_action *replace_locked(int signal, struct prk_signal_ac
 	return before == &ignored ? NULL : before;
 }
 
-static int on_locked(int signal, struct prk_signal_action *action,
-		     struct prk_signal_action **ret_before)
+static int on_locked(int signal, struct prk_signal_action *action, struct prk_signal_action **ret_before)
 {
 	int r = prk_signal_start_locked();
 

@@ -15,17 +15,15 @@ struct name {
 
 /* The first of a number is the one that is shown. */
 static const struct name names[] = {
-	{ SIGHUP, "SIGHUP" },	    { SIGINT, "SIGINT" },   { SIGQUIT, "SIGQUIT" },
-	{ SIGILL, "SIGILL" },	    { SIGTRAP, "SIGTRAP" }, { SIGABRT, "SIGABRT" },
-	{ SIGBUS, "SIGBUS" },	    { SIGFPE, "SIGFPE" },   { SIGKILL, "SIGKILL" },
-	{ SIGUSR1, "SIGUSR1" },	    { SIGSEGV, "SIGSEGV" }, { SIGUSR2, "SIGUSR2" },
-	{ SIGPIPE, "SIGPIPE" },	    { SIGALRM, "SIGALRM" }, { SIGTERM, "SIGTERM" },
-	{ SIGCHLD, "SIGCHLD" },	    { SIGCONT, "SIGCONT" }, { SIGSTOP, "SIGSTOP" },
-	{ SIGTSTP, "SIGTSTP" },	    { SIGTTIN, "SIGTTIN" }, { SIGTTOU, "SIGTTOU" },
-	{ SIGURG, "SIGURG" },	    { SIGXCPU, "SIGXCPU" }, { SIGXFSZ, "SIGXFSZ" },
-	{ SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" }, { SIGWINCH, "SIGWINCH" },
-	{ SIGIO, "SIGIO" },	    { SIGPWR, "SIGPWR" },   { SIGSYS, "SIGSYS" },
-	{ SIGABRT, "SIGIOT" },	    { SIGCHLD, "SIGCLD" },  { SIGIO, "SIGPOLL" },
+	{ SIGHUP, "SIGHUP" },	    { SIGINT, "SIGINT" },   { SIGQUIT, "SIGQUIT" },   { SIGILL, "SIGILL" },
+	{ SIGTRAP, "SIGTRAP" },	    { SIGABRT, "SIGABRT" }, { SIGBUS, "SIGBUS" },     { SIGFPE, "SIGFPE" },
+	{ SIGKILL, "SIGKILL" },	    { SIGUSR1, "SIGUSR1" }, { SIGSEGV, "SIGSEGV" },   { SIGUSR2, "SIGUSR2" },
+	{ SIGPIPE, "SIGPIPE" },	    { SIGALRM, "SIGALRM" }, { SIGTERM, "SIGTERM" },   { SIGCHLD, "SIGCHLD" },
+	{ SIGCONT, "SIGCONT" },	    { SIGSTOP, "SIGSTOP" }, { SIGTSTP, "SIGTSTP" },   { SIGTTIN, "SIGTTIN" },
+	{ SIGTTOU, "SIGTTOU" },	    { SIGURG, "SIGURG" },   { SIGXCPU, "SIGXCPU" },   { SIGXFSZ, "SIGXFSZ" },
+	{ SIGVTALRM, "SIGVTALRM" }, { SIGPROF, "SIGPROF" }, { SIGWINCH, "SIGWINCH" }, { SIGIO, "SIGIO" },
+	{ SIGPWR, "SIGPWR" },	    { SIGSYS, "SIGSYS" },   { SIGABRT, "SIGIOT" },    { SIGCHLD, "SIGCLD" },
+	{ SIGIO, "SIGPOLL" },
 #ifdef SIGSTKFLT
 	{ SIGSTKFLT, "SIGSTKFLT" },
 #endif
@@ -50,8 +48,7 @@ static const char *const from_most[] = {
 
 static bool usable(long signal)
 {
-	return signal >= 1 && signal <= PRUSIK_SIGNAL_MAX &&
-	       (prk_sys_signals() & PRUSIK_SIGNAL_BIT(signal));
+	return signal >= 1 && signal <= PRUSIK_SIGNAL_MAX && (prk_sys_signals() & PRUSIK_SIGNAL_BIT(signal));
 }
 
 const char *prusik_signal_name(int signal)
@@ -59,8 +56,7 @@ const char *prusik_signal_name(int signal)
 	if (!usable(signal))
 		return NULL;
 	if (signal >= SIGRTMIN)
-		return signal - SIGRTMIN < FROM_LEAST ? from_least[signal - SIGRTMIN]
-						      : from_most[SIGRTMAX - signal];
+		return signal - SIGRTMIN < FROM_LEAST ? from_least[signal - SIGRTMIN] : from_most[SIGRTMAX - signal];
 	for (size_t i = 0; i < NAMES; i++)
 		if (names[i].signal == signal)
 			return names[i].name;

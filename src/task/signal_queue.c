@@ -105,9 +105,8 @@ static bool grow(uint32_t seen)
 {
 	void *memory, *none = NULL;
 
-	if (seen == CHUNKS_MAX ||
-	    prk_sys_mmap(&memory, CHUNK * sizeof(struct node), PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) < 0)
+	if (seen == CHUNKS_MAX || prk_sys_mmap(&memory, CHUNK * sizeof(struct node), PROT_READ | PROT_WRITE,
+					       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) < 0)
 		return false;
 	/* rel [signal.chunk]: the memory is zeroed */
 	if (!prk_cas_ptr_acqrel((void **)&chunk[seen], &none, memory))

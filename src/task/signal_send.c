@@ -18,8 +18,8 @@
 
 bool prk_signal_sendable(int signal)
 {
-	return signal == 0 || (signal > 0 && signal <= PRUSIK_SIGNAL_MAX &&
-			       (prk_sys_signals() & PRUSIK_SIGNAL_BIT(signal)));
+	return signal == 0 ||
+	       (signal > 0 && signal <= PRUSIK_SIGNAL_MAX && (prk_sys_signals() & PRUSIK_SIGNAL_BIT(signal)));
 }
 
 /* ---- sending ---- */
@@ -74,8 +74,7 @@ static int change_mask(int how, uint64_t set, uint64_t *ret_before)
 {
 	uint64_t before = prk_sys_signal_mask(how, set);
 
-	prk_signal_mask_changed(how == SIG_BLOCK ? before | (set & prk_sys_signals())
-						 : before & ~set);
+	prk_signal_mask_changed(how == SIG_BLOCK ? before | (set & prk_sys_signals()) : before & ~set);
 	if (ret_before)
 		*ret_before = before;
 	return 0;
@@ -152,8 +151,7 @@ int prusik_signal_wait(uint64_t set, int64_t deadline, struct prusik_signal_info
 
 	if (set == 0 || (set & (UNBLOCKABLE | ~prk_sys_signals())) || (set & ~prusik_signal_mask()))
 		return -EINVAL;
-	int r = prk_cancel_here ? wait_heeding(set, deadline, &info)
-				: prk_sys_signal_wait(set, &info, deadline);
+	int r = prk_cancel_here ? wait_heeding(set, deadline, &info) : prk_sys_signal_wait(set, &info, deadline);
 	if (r > 0 && ret_info)
 		prk_signal_read(&info, ret_info);
 	return r;

@@ -32,7 +32,7 @@ struct prusik_signal_timer {
 };
 
 static struct prusik_signal_timer **heap; /* from 1 */
-static uint32_t count, all, room;	  /* in the heap; with those being called */
+static uint32_t count, all, room; /* in the heap; with those being called */
 
 /* ---- the heap ---- */
 
@@ -84,8 +84,7 @@ static int make_room(void)
 		return 0;
 	uint32_t new_room = room ? room * 2 : 16;
 	struct prusik_signal_timer **before = heap;
-	struct prusik_signal_timer **larger =
-		prk_sys_calloc(new_room * sizeof(struct prusik_signal_timer *));
+	struct prusik_signal_timer **larger = prk_sys_calloc(new_room * sizeof(struct prusik_signal_timer *));
 	if (!larger)
 		return -ENOMEM;
 	if (before)
@@ -119,9 +118,8 @@ static int start_locked(struct prusik_signal_timer *timer)
 	return 0;
 }
 
-int prusik_signal_timer_start(int64_t deadline, int64_t period,
-			      void (*function)(void *context, uint64_t times), void *context,
-			      struct prusik_signal_timer **ret_timer)
+int prusik_signal_timer_start(int64_t deadline, int64_t period, void (*function)(void *context, uint64_t times),
+			      void *context, struct prusik_signal_timer **ret_timer)
 {
 	if (!function || period < 0)
 		return -EINVAL;
@@ -157,8 +155,7 @@ static uint64_t pass(struct prusik_signal_timer *timer, int64_t now)
 	uint64_t more = timer->period ? (uint64_t)((now - timer->deadline) / timer->period) : 0;
 	int64_t last = timer->deadline + (int64_t)more * timer->period;
 
-	timer->deadline =
-		timer->period > PRUSIK_FOREVER - last ? PRUSIK_FOREVER : last + timer->period;
+	timer->deadline = timer->period > PRUSIK_FOREVER - last ? PRUSIK_FOREVER : last + timer->period;
 	return more + 1;
 }
 
@@ -204,8 +201,7 @@ static int cancel_locked(struct prusik_signal_timer *timer)
 {
 	bool is_called = !timer->place;
 
-	if (timer->generation != prk_signal_generation || timer->canceled ||
-	    (is_called && !timer->period))
+	if (timer->generation != prk_signal_generation || timer->canceled || (is_called && !timer->period))
 		return -EALREADY;
 	timer->canceled = 1;
 	if (!is_called) {

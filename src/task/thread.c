@@ -242,8 +242,8 @@ static void take_back(struct prusik_thread *thread)
 	prk_thread_drop(thread);
 }
 
-int prusik_thread_start(int (*function)(void *), void *argument,
-			const struct prusik_thread_options *options, struct prusik_thread **ret_thread)
+int prusik_thread_start(int (*function)(void *), void *argument, const struct prusik_thread_options *options,
+			struct prusik_thread **ret_thread)
 {
 	static const struct prusik_thread_options defaults;
 	pthread_t pthread;

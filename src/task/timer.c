@@ -62,8 +62,7 @@ static int be_timer(void *argument)
 	return 0;
 }
 
-int prusik_timer_start(int64_t deadline, void (*function)(void *), void *argument,
-		       struct prusik_timer **ret_timer)
+int prusik_timer_start(int64_t deadline, void (*function)(void *), void *argument, struct prusik_timer **ret_timer)
 {
 	static const struct prusik_thread_options options = { .name = "Timer", .daemon = 1 };
 
