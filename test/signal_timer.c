@@ -123,6 +123,7 @@ TEST(periods_beyond_all_time)
 	await(&count, 100);
 	ck_assert_int_eq(prusik_signal_timer_cancel(timer), 0);
 	prusik_signal_timer_free(timer);
+	drain(); /* a call may be under way */
 }
 
 struct order {
@@ -287,7 +288,8 @@ TEST(children_have_none)
 	uint32_t count = 0;
 	struct child child = { start(PRUSIK_NOW, 1 * MS, count_call, &count), &count };
 
-	for (int i = 0; i < 5; i++)
+	/* AddressSanitizer's own locks are not made for forks among busy threads. */
+	for (int i = 0; i < (TEST_ADDRESS_SANITIZER ? 0 : 5); i++)
 		ck_assert_int_eq(test_join(test_fork(without_timers, &child)), 0);
 	await(&count, 10);
 	ck_assert_int_eq(prusik_signal_timer_cancel(child.timer), 0);
