@@ -5,13 +5,13 @@
  */
 #include "bench.h"
 #include "map.h"
+#include "team.h"
 
 #include <errno.h>
 #include <prusik/list.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ITEMS 10000
 #define KEY 8
@@ -26,22 +26,14 @@ static void make_items(void)
 			items[i][k] = (unsigned char)(rand() >> 8);
 }
 
-static int64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
-}
-
 static int run_sorts(struct bench_piece *piece, int (*sort)(void *list, uint64_t from))
 {
-	int64_t began = now();
+	int64_t began = team_now();
 	int r = 0;
 
 	for (uint64_t i = 0; i < piece->count && r == 0; i++)
 		r = sort(piece->state, i % 2 * KEY);
-	piece->ns = now() - began;
+	piece->ns = team_now() - began;
 	piece->value = (double)piece->ns / (double)piece->count / 1000;
 	return r;
 }

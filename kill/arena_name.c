@@ -6,7 +6,6 @@
  */
 #include "arena_scene.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,24 +138,6 @@ static void recover(void *unused)
 
 /* ---- what is promised ---- */
 
-/* 1: it is there; 0: it is not; -1: so is something else. */
-static int in_directory(void)
-{
-	DIR *directory = opendir(getenv("PRUSIK_DIR"));
-	struct dirent *entry;
-	int found = 0;
-
-	while (directory && found >= 0 && (entry = readdir(directory))) {
-		if (strcmp(entry->d_name, FILE_NAME) == 0)
-			found = 1;
-		else if (entry->d_name[0] != '.' && strcmp(entry->d_name, "life") != 0)
-			found = -1;
-	}
-	if (directory)
-		closedir(directory);
-	return found;
-}
-
 static bool as_promised(bool is_there)
 {
 	const struct name_plan *p = plan();
@@ -198,7 +179,7 @@ static bool can_be_made_anew(bool is_there)
 	       kill_claim(create() == 0, "made anew") && kill_claim(open_it() == 0, "opened") &&
 	       kill_claim(create() == -EEXIST, "made once only") &&
 	       kill_claim(unlink_it() == 0, "and unlinked again") &&
-	       kill_claim(in_directory() == 0, "and nothing is left");
+	       kill_claim(kill_in_directory(FILE_NAME) == 0, "and nothing is left");
 }
 
 static bool check(void *unused)
@@ -206,7 +187,7 @@ static bool check(void *unused)
 	(void)unused;
 	if (prk_joined() < 0)
 		return false;
-	int found = in_directory();
+	int found = kill_in_directory(FILE_NAME);
 	return kill_claim(found >= 0, "nothing else is in the directory") && as_promised(found) && opens(found) &&
 	       can_be_made_anew(found);
 }

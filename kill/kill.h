@@ -138,6 +138,9 @@ void kill_hello(void);
 void kill_await_go(uint32_t times);
 void kill_go(void);
 
+/* Is a file of that name in the domain? 1: yes; 0: no; -1: so is something else besides the life table. */
+int kill_in_directory(const char *file);
+
 /* In the check: complain, and be false, unless ok. */
 bool kill_claim(bool ok, const char *what);
 

@@ -10,7 +10,6 @@
 
 #include "shm/named.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <prusik/named.h>
 #include <prusik/semaphore.h>
@@ -98,24 +97,6 @@ static void act(void *unused)
 
 /* ---- what happens around the victim ---- */
 
-/* 1: it is there; 0: it is not; -1: so is something else. */
-static int in_directory(void)
-{
-	DIR *directory = opendir(getenv("PRUSIK_DIR"));
-	struct dirent *entry;
-	int found = 0;
-
-	while (directory && found >= 0 && (entry = readdir(directory))) {
-		if (strcmp(entry->d_name, FILE_NAME) == 0)
-			found = 1;
-		else if (entry->d_name[0] != '.' && strcmp(entry->d_name, "life") != 0)
-			found = -1;
-	}
-	if (directory)
-		closedir(directory);
-	return found;
-}
-
 static bool makes_and_ends(void *unused)
 {
 	(void)unused;
@@ -193,7 +174,7 @@ static void remover(void *unused)
 {
 	(void)unused;
 	int number = kill_asleep(removes_beside, KILL_FINISHES);
-	kill_run->note[REMOVED] = !kill_lives(number) && in_directory() == 0;
+	kill_run->note[REMOVED] = !kill_lives(number) && kill_in_directory(FILE_NAME) == 0;
 }
 
 static void opener(void *unused)
@@ -232,7 +213,7 @@ static bool finished_as_promised(void)
 static bool nothing_dead_is_left(void)
 {
 	bool collected = kill_claim(prusik_named_gc() >= 0, "a newcomer collects");
-	int found = in_directory();
+	int found = kill_in_directory(FILE_NAME);
 	bool may = plan()->before == PERSISTENT || plan()->act == make_persistent;
 	bool must = plan()->before == PERSISTENT && !plan()->removes;
 
@@ -256,7 +237,7 @@ static bool check(void *unused)
 	if (kill_run->finished && !finished_as_promised())
 		return false;
 	return nothing_dead_is_left() && opens_now() &&
-	       kill_claim(prusik_named_remove(NAME, 0) == 0 && in_directory() == 0,
+	       kill_claim(prusik_named_remove(NAME, 0) == 0 && kill_in_directory(FILE_NAME) == 0,
 			  "it can be removed, and nothing is left");
 }
 

@@ -327,6 +327,25 @@ enum kill_outcome kill_newcomer(kill_check_fn *function, void *object)
 	return r;
 }
 
+/* ---- the domain ---- */
+
+int kill_in_directory(const char *file)
+{
+	DIR *directory = opendir(getenv("PRUSIK_DIR"));
+	struct dirent *entry;
+	int found = 0;
+
+	while (directory && found >= 0 && (entry = readdir(directory))) {
+		if (strcmp(entry->d_name, file) == 0)
+			found = 1;
+		else if (entry->d_name[0] != '.' && strcmp(entry->d_name, "life") != 0)
+			found = -1;
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
 /* ---- what others do ---- */
 
 void kill_hello(void)
